@@ -1,0 +1,18 @@
+"""What the tests build on: the built programs, processes with deadlines, databases, mounts, terminals.
+
+A test file needs only ``from tests.support import ...``. Everything that is made here is undone here, whatever
+happens in the test: directories are removed, mounts are taken down, processes are ended by their id.
+"""
+
+from .build import BUILD, PYMODFS, PYMODHOST, PYTHON, TOP
+from .case import TestCase
+from .database import Database
+from .mount import Mount, is_mounted
+from .process import CommandFailed, Process, environment, pymodfs, python, run, wait_until
+from .terminal import Terminal
+
+__all__ = [
+    'BUILD', 'PYMODFS', 'PYMODHOST', 'PYTHON', 'TOP',
+    'CommandFailed', 'Database', 'Mount', 'Process', 'Terminal', 'TestCase',
+    'environment', 'is_mounted', 'pymodfs', 'python', 'run', 'wait_until',
+]

@@ -1,0 +1,150 @@
+"""Mounts that come down again, whatever happens in the test."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+from .build import PYMODFS
+from .database import Database
+from .process import CommandFailed, Process, environment, pymodfs, run, wait_until
+
+
+def mounts_below(path, table='/proc/self/mountinfo'):
+    """The mount points at or below `path`, from the kernel's table only: dead mounts as well."""
+    top = os.path.abspath(path)
+    with open(table, encoding='utf-8', errors='surrogateescape') as lines:
+        points = [_unescape(line.split(' ')[4]) for line in lines]
+    return [p for p in points if p == top or p.startswith(top + '/')]
+
+
+def _unescape(field):
+    """The table writes blanks, tabs, newlines and backslashes in octal."""
+    return re.sub(r'\\([0-7]{3})', lambda match: chr(int(match[1], 8)), field)
+
+
+def is_mounted(path):
+    """Whether `path` is a mount point."""
+    return os.path.abspath(path) in mounts_below(path)
+
+
+def daemons_of(mountpoint):
+    """The ids of the running daemons (their helper processes as well) of a mount point."""
+    found = []
+    for entry in Path('/proc').iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / 'cmdline').read_bytes().split(b'\0')
+            program = os.readlink(entry / 'exe')
+        except OSError:
+            continue
+        if program == str(PYMODFS.resolve()) and b'mount' in words and os.fsencode(mountpoint) in words:
+            found.append(int(entry.name))
+    return found
+
+
+class Mount:
+    """A mount of a database for the length of a `with` block.
+
+        with Mount(database, directory) as mnt:
+            (mnt.path / 'a.py').write_text('V = 1\\n')
+
+    The daemon stays in the foreground (`-f`) so that its id, its messages (`log`) and its exit status are known: at the
+    end it must have ended with status 0, which under a sanitizer also means without a report. With `background=True` it is
+    started as a user does, and returns once it has gone to the background.
+    """
+
+    def __init__(self, database, mountpoint, *options, background=False, env=None):
+        self.database = database if isinstance(database, Database) else Database(database)
+        self.path = Path(os.path.abspath(mountpoint))
+        self.options, self.background = options, background
+        self._env = env
+        self._daemon = None
+
+    def _command(self):
+        options = ['-o', ','.join(self.options)] if self.options else []
+        stay = [] if self.background else ['-f']
+        return ['mount', *stay, *options, self.database.path, self.path]
+
+    def mount(self):
+        """Mounts; returns when the mount answers."""
+        self.path.mkdir(exist_ok=True)
+        env = environment(**(self._env or {}))
+        if self.background:
+            pymodfs(*self._command(), env=env)
+            return self
+        self._daemon = Process(PYMODFS, *self._command(), env=env)
+        try:
+            wait_until(self._answers, 20, f'a mount at {self.path}')
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _answers(self):
+        if self._daemon.status is not None:
+            raise CommandFailed(self._daemon.args, self._daemon.status, '', self._daemon.output)
+        return is_mounted(self.path) and os.path.isdir(self.path)
+
+    @property
+    def pid(self):
+        """The daemon's process id."""
+        return self._daemon.pid if self._daemon else min(daemons_of(self.path))
+
+    @property
+    def log(self):
+        """What the daemon has printed so far (in the foreground)."""
+        return self._daemon.output if self._daemon else ''
+
+    @property
+    def control(self):
+        return self.path / '.pymodfs'
+
+    def generation(self):
+        return int((self.control / 'generation').read_text())
+
+    def umount(self):
+        """`pymodfs umount`, then waits for the daemon's end, which must be a good one."""
+        pymodfs('umount', self.path)
+        daemon, self._daemon = self._daemon, None
+        if daemon:
+            with daemon:
+                status = daemon.wait()
+                if status != 0:
+                    raise CommandFailed(daemon.args, status, '', daemon.output)
+        else:
+            wait_until(lambda: not daemons_of(self.path), 20, f'the end of the daemon of {self.path}')
+
+    def kill(self, number=signal.SIGKILL):
+        """Kills the daemon and leaves the dead mount behind, as a crash does."""
+        if self._daemon:
+            self._daemon.signal(number)
+            self._daemon.wait()
+            self._daemon.close()
+            self._daemon = None
+            return
+        for pid in daemons_of(self.path):
+            os.kill(pid, number)
+        wait_until(lambda: not daemons_of(self.path), 20, 'the end of the daemon')
+
+    def close(self):
+        """Takes down whatever is there; never fails and never waits for a daemon that hangs."""
+        for command in (['fusermount3', '-u', '-z', '--', self.path], ['umount', '-l', '--', self.path]):
+            if is_mounted(self.path):
+                run(*command, check=False)
+        if self._daemon:
+            self._daemon.close()
+            self._daemon = None
+        for pid in daemons_of(self.path):
+            os.kill(pid, signal.SIGKILL)
+
+    def __enter__(self):
+        return self.mount()
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None and is_mounted(self.path):
+                self.umount()
+        finally:
+            self.close()
