@@ -3,7 +3,7 @@
 import os
 import unittest
 
-from tests.support import CommandFailed, Process, Terminal, TestCase, environment, python, run, wait_until
+from tests.support import CommandFailed, Process, Terminal, TestCase, python, run, wait_until
 from tests.support.mount import mounts_below
 
 

@@ -52,9 +52,14 @@ def home():
 
 
 def environment(**more):
-    """The environment that children get: nothing of the caller's but the sanitizers' settings. None takes one away."""
+    """The environment that children get; None takes a variable away.
+
+    Of the caller's only the sanitizers' settings, the place for temporary files and the mark by which tools/run-tests
+    knows its processes get through.
+    """
     env = {'PATH': PATH, 'HOME': home(), 'LANG': 'C.UTF-8', 'TERM': 'xterm'}
-    env.update((k, v) for k, v in os.environ.items() if k.endswith('SAN_OPTIONS'))
+    env.update((k, v) for k, v in os.environ.items()
+               if k.endswith('SAN_OPTIONS') or k in ('TMPDIR', 'PYMODFS_TEST_RUN'))
     env.update((k, str(v)) for k, v in more.items() if v is not None)
     for name in (k for k, v in more.items() if v is None):
         env.pop(name, None)

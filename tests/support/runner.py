@@ -6,14 +6,17 @@ PYMODFS_RESULTS names, for tools/run-tests. A skipped test is a failure: what ca
 
 import json
 import os
+import signal
 import sys
 import time
 import unittest
 
 
 class Result(unittest.TextTestResult):
+    current = None
+
     def startTest(self, test):
-        self._begun = time.monotonic()
+        Result.current = self
         super().startTest(test)
         # A test that hangs is then the last one named.
         self.stream.flush()
@@ -21,9 +24,11 @@ class Result(unittest.TextTestResult):
     def getDescription(self, test):
         return test.id().rpartition('.')[2].removeprefix('test_').replace('_', ' ')
 
-    def stopTest(self, test):
-        self.slowest = max(getattr(self, 'slowest', (0, '')), (time.monotonic() - self._begun, test.id()))
-        super().stopTest(test)
+
+def end_in_time(*_):
+    """The deadline of the whole file is over: the test fails where it hangs, clears up, and is the last one."""
+    Result.current.stop()
+    raise TimeoutError('the tests of this file took too long')
 
 
 def report(result, seconds):
@@ -41,6 +46,7 @@ def main(arguments):
     module, names = arguments[0], arguments[1:]
     loader = unittest.defaultTestLoader
     suite = loader.loadTestsFromNames([f'{module}.{name}' for name in names] or [module])
+    signal.signal(signal.SIGTERM, end_in_time)
     runner = unittest.TextTestRunner(verbosity=2, resultclass=Result, stream=sys.stdout)
     result = runner.run(suite)
     for test, reason in result.skipped:
