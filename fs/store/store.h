@@ -199,7 +199,8 @@ int store_hidden(struct store_reader *reader, int (*fn)(void *arg, const char *n
 /* ---- writing: one transaction at a time, all or nothing ---- */
 
 /* Waits for other writers, at most the busy time-out; takes the database's write lock. */
-int store_begin(struct store *store, const struct store_origin *origin, struct store_txn **ret_txn);
+int store_begin(struct store *store, const struct store_origin *origin, int timeout_ms,
+	struct store_txn **ret_txn);
 /*
  * Commits durably; *ret_change is the id of the newest change, as store_last_change() would say then. On failure the
  * transaction is rolled back. Either way txn is gone.

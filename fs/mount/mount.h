@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mount.h - one mount: the FUSE session and its three kinds of threads.
+ *
+ *   session    reads requests and answers at once whatever needs only reads and memory
+ *   writer     runs, one after the other, all that changes the database (mount_submit)
+ *   publisher  sees commits (ours and others'), tells the kernel, then publishes the generation and answers
+ *              the saves that waited for it
+ *
+ * No session thread ever waits for the writer or the publisher; only the publisher calls fuse_lowlevel_notify_*, which may
+ * block on a directory's lock that the kernel holds while it waits for an answer of a session thread.
+ */
+#ifndef PYMODFS_MOUNT_H
+#define PYMODFS_MOUNT_H
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+
+#include "../tree/feed.h"
+#include "../tree/tree.h"
+
+struct pycache;
+struct control;
+struct writer;
+struct publisher;
+
+struct mount {
+	struct fuse_session *session;
+	struct store *store;
+	struct store_reader *reader; /* the session thread's */
+	struct tree *tree;
+	struct feed *feed;
+	struct control *control;
+	struct pycache *pycache;
+	struct writer *writer;
+	struct publisher *publisher;
+	const char *mountpoint;
+	uid_t uid; /* owner of what has no owner of its own */
+	gid_t gid;
+	bool read_only;
+	bool allow_other;
+	double timeout; /* seconds that the kernel may cache what is invalidated when it changes */
+};
+
+/*
+ * Each class of inodes (tree/ino.h) has its own request handlers, in libfuse's own form; ops.c hands each
+ * request to those of its inode's (its parent's) class. A handler that is NULL is answered with ENOSYS, or EPERM for
+ * what would change something. fuse_req_userdata(req) is the struct mount.
+ */
+extern const struct fuse_lowlevel_ops dir_ops; /* directories of the store */
+extern const struct fuse_lowlevel_ops version_ops; /* committed versions */
+extern const struct fuse_lowlevel_ops draft_ops; /* uncommitted content */
+extern const struct fuse_lowlevel_ops control_ops; /* .pymodfs */
+extern const struct fuse_lowlevel_ops pycache_ops; /* __pycache__ */
+
+/* What libfuse is given: dispatches on the class. */
+extern const struct fuse_lowlevel_ops mount_ops;
+
+/* ---- .pymodfs (control.c) ---- */
+int control_create(struct mount *mount, struct control **ret_control);
+void control_destroy(struct control *control);
+/* The entry `.pymodfs` of the root. */
+void control_reply_root(struct mount *mount, fuse_req_t req);
+
+/* ---- __pycache__ (pycache.c) ---- */
+int pycache_create(struct mount *mount, struct pycache **ret_pycache);
+void pycache_destroy(struct pycache *pycache);
+/* LOOKUP, MKDIR, RMDIR of the name `__pycache__` in the store's directory dir (a node id). */
+void pycache_lookup_root(struct mount *mount, fuse_req_t req, int64_t dir);
+void pycache_mkdir_root(struct mount *mount, fuse_req_t req, int64_t dir, mode_t mode);
+void pycache_rmdir_root(struct mount *mount, fuse_req_t req, int64_t dir);
+/* Is there one? (listings, and rmdir of the directory itself) */
+bool pycache_exists(struct mount *mount, int64_t dir);
+/* rmdir of the store's directory dir: its bytecode goes with it. */
+void pycache_drop_dir(struct mount *mount, int64_t dir);
+/*
+ * A module of the store's directory dir changed or went: removes its .pyc files. On the publisher's
+ * thread.
+ */
+void pycache_drop_module(struct mount *mount, int64_t dir, const char *file_name);
+
+/* ---- the writer's thread (writer.c) ---- */
+/*
+ * Queues fn(arg) for the writer's thread; it runs after all that was queued before. deadline_ns
+ * (CLOCK_MONOTONIC) is fn's own affair. -ENOMEM.
+ */
+int mount_submit(struct mount *mount, void (*fn)(void *arg), void *arg);
+
+/* ---- the publisher's thread (publisher.c) ---- */
+/*
+ * Answers req with an error code of 0 (or calls done(arg), which must not block) as soon as all changes up to `change` are
+ * published. Either req or done.
+ */
+void publisher_wait(struct mount *mount, int64_t change, void (*done)(void *arg), void *arg);
+
+/* ---- small helpers (reply.c) ---- */
+void reply_entry(struct mount *mount, fuse_req_t req, const struct tree_entry *entry);
+void reply_attr(struct mount *mount, fuse_req_t req, const struct stat *attr, bool lasting);
+void reply_error(fuse_req_t req, int error); /* a negative errno, or 0 */
+struct tree_caller caller_of(fuse_req_t req);
+
+/* Logging: one line to stderr or syslog; level as for syslog(3). */
+void mount_log(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
