@@ -5,7 +5,7 @@ happens in the test: directories are removed, mounts are taken down, processes a
 """
 
 from .build import BUILD, PYMODFS, PYMODHOST, PYTHON, TOP
-from .case import TestCase
+from .case import TestCase, files_of
 from .database import Database
 from .mount import Mount, is_mounted
 from .process import CommandFailed, Process, environment, pymodfs, python, run, wait_until
@@ -14,5 +14,5 @@ from .terminal import Terminal
 __all__ = [
     'BUILD', 'PYMODFS', 'PYMODHOST', 'PYTHON', 'TOP',
     'CommandFailed', 'Database', 'Mount', 'Process', 'Terminal', 'TestCase',
-    'environment', 'is_mounted', 'pymodfs', 'python', 'run', 'wait_until',
+    'environment', 'files_of', 'is_mounted', 'pymodfs', 'python', 'run', 'wait_until',
 ]

@@ -5,8 +5,20 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from .build import PYMODFS
 from .database import Database
 from .mount import Mount, mounts_below
+from .process import run, wait_until
+
+
+def files_of(top):
+    """The files below a directory: relative paths to bytes, without bytecode."""
+    found = {}
+    for path in sorted(Path(top).rglob('*')):
+        relative = path.relative_to(top)
+        if '__pycache__' not in relative.parts and path.is_file():
+            found[str(relative)] = path.read_bytes()
+    return found
 
 
 class TestCase(unittest.TestCase):
@@ -38,3 +50,19 @@ class TestCase(unittest.TestCase):
     def process(self, process):
         """Ends `process` (a Process or a Terminal) with the test."""
         return self.enterContext(process)
+
+    def assert_refused(self, *args, names, status=1, program=PYMODFS):
+        """`pymodfs ARGS` says no in one line on standard error, which has `names` in it, and nothing else."""
+        result = run(program, *args, check=False)
+        self.assertEqual(result.returncode, status, result.stderr)
+        self.assertEqual(result.stdout, '')
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        self.assertIn(str(names), result.stderr)
+        return result.stderr
+
+    def wait_files(self, top, expected, timeout=10):
+        """Waits until the files below `top` are `expected` (paths to bytes)."""
+        try:
+            wait_until(lambda: files_of(top) == expected, timeout)
+        except AssertionError:
+            self.assertEqual(files_of(top), expected)

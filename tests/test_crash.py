@@ -1,0 +1,148 @@
+"""After `kill -9` of anybody at any moment the database is sound, what was acknowledged is there, and a mount works."""
+
+import os
+import re
+import signal
+import unittest
+
+from tests.support import PYMODHOST, PYTHON, Process, Terminal, TestCase, files_of, pymodfs, wait_until
+
+# Saves its modules one after the other, in the way that argv names, and prints each save once it has returned.
+SAVE_FOR_EVER = """
+import os, sys
+top, way, name = sys.argv[1:4]
+for number in range(1, 1000000):
+    path = f'{top}/{name}{number % 5}.py'
+    text = f'V = {number}\\n' + '# filler\\n' * 2000
+    target = f'{path}.tmp' if way == 'rename' else path
+    with open(target, 'w') as file:
+        for start in range(0, len(text), 4096):
+            file.write(text[start:start + 4096])
+            file.flush()
+        if way == 'fsync':
+            os.fsync(file.fileno())
+    if way == 'rename':
+        os.rename(target, path)
+    print(f'saved {name}{number % 5} {number}', flush=True)
+"""
+
+HOLD_MODULE = """
+import time, pymodhost, rules
+print('ready', flush=True)
+while True:
+    pymodhost.poll()
+    time.sleep(0.01)
+"""
+
+
+def number_in(source):
+    """The number of the save that a source is of; fails for one that is not whole."""
+    match = re.fullmatch(rb'V = (\d+)\n(?:# filler\n){2000}', source)
+    if not match:
+        raise AssertionError(f'not a whole save: {source[:60]!r}... of {len(source)} bytes')
+    return int(match[1])
+
+
+def acknowledged(output):
+    """The last acknowledged save of each module, from what a writer printed."""
+    return {name: int(number) for name, number in re.findall(r'saved (\w+) (\d+)\n', output)}
+
+
+class CrashTest(TestCase):
+    def writer(self, mnt, way, name):
+        return self.process(Process(PYTHON, '-c', SAVE_FOR_EVER, mnt.path, way, name))
+
+    def check(self, mnt, writers):
+        """The database is sound; every acknowledged save of the writers is in it, or a later one, whole."""
+        self.assertEqual(mnt.database.problems(), [])
+        rows = mnt.database.rows()
+        for writer in writers:
+            saves = acknowledged(writer.output)
+            self.assertGreater(len(saves), 0)
+            for module, number in saves.items():
+                self.assertGreaterEqual(number_in(rows[module]), number, module)
+
+    def test_killing_the_daemon_loses_no_save_that_had_returned(self):
+        mnt = self.mount({'still': 'V = 1\n'})
+        for round_ in range(4):
+            with self.subTest(round=round_):
+                writers = [self.writer(mnt, way, f'{way}_{round_}_') for way in ('close', 'fsync', 'rename')]
+                for writer in writers:
+                    writer.wait_output(f' {10 + round_ * 7}\n')
+                mnt.kill()
+                for writer in writers:
+                    self.assertNotEqual(writer.wait(), 0)
+                self.check(mnt, writers)
+                mnt.mount()
+                rows = mnt.database.rows()
+                self.assertEqual(files_of(mnt.path),
+                                 {f'{name}.py': source for name, source in rows.items()})
+
+    def test_a_dead_mount_is_mounted_over_at_once_by_the_same_command(self):
+        mnt = self.mount({'a': 'V = 1\n'}, background=True)
+        mnt.kill()
+        with self.assertRaises(OSError):
+            os.listdir(mnt.path)
+        mnt.mount()
+        self.assertEqual(files_of(mnt.path), {'a.py': b'V = 1\n'})
+
+    def test_a_dead_mount_can_be_unmounted(self):
+        mnt = self.mount({'a': 'V = 1\n'})
+        mnt.kill()
+        pymodfs('umount', mnt.path)
+        self.assertEqual(os.listdir(mnt.path), [])
+
+    def test_killing_the_host_leaves_mount_and_database_as_they_are(self):
+        mnt = self.mount({'rules': 'V = 1\n'})
+        script = self.dir / 'hold.py'
+        script.write_text(HOLD_MODULE)
+        host = self.process(Process(PYMODHOST, '--path', mnt.path, script))
+        writer = self.writer(mnt, 'close', 'other')
+        host.wait_output('ready')
+        writer.wait_output(' 20\n')
+        host.kill()
+        before = max(acknowledged(writer.output).values())
+        writer.wait_output(f' {before + 20}\n')
+        writer.kill()
+        self.check(mnt, [writer])
+        again = self.process(Process(PYMODHOST, '--path', mnt.path, script))
+        again.wait_output('ready')
+
+    def test_killing_a_program_in_the_middle_of_saves_harms_no_other_save(self):
+        mnt = self.mount({'still': 'V = 1\n'})
+        for way in ('close', 'fsync', 'rename'):
+            with self.subTest(way):
+                writers = [self.writer(mnt, way, f'{way}_killed'), self.writer(mnt, way, f'{way}_other')]
+                for writer in writers:
+                    writer.wait_output(' 25\n')
+                writers[0].kill()
+                writers[1].wait_output(' 50\n')
+                writers[1].signal(signal.SIGSTOP)
+                self.check(mnt, writers[1:])
+                writers[1].kill()
+                self.assertEqual(mnt.database.read('still'), b'V = 1\n')
+                (mnt.path / f'{way}_killed1.py').write_text('V = "again"\n')
+                self.assertEqual(mnt.database.read(f'{way}_killed1'), b'V = "again"\n')
+
+    def test_killing_vim_in_the_middle_of_saves_keeps_what_it_had_saved(self):
+        mnt = self.mount({'a': 'V = 0\n'})
+        loop = ("for i in range(1, 100000) | call setline(1, 'V = ' . i) | silent write! | "
+                f"call writefile([i], '{self.dir}/saved', 'a') | endfor")
+        with Terminal('vim', '-n', '-c', loop, 'a.py', cwd=mnt.path) as terminal:
+            saved = self.dir / 'saved'
+            wait_until(lambda: saved.exists() and saved.read_text().count('\n') > 30, 30, 'saves by vim')
+            os.kill(terminal.pid, signal.SIGKILL)
+            terminal.wait_end()
+        last = int(saved.read_text().split()[-1])
+        now = mnt.database.read('a')
+        self.assertRegex(now, rb'\AV = \d+\n\Z')
+        self.assertGreaterEqual(int(now.split()[-1]), last)
+        self.assertEqual(mnt.database.problems(), [])
+        mnt.umount()
+        mnt.mount()
+        self.assertEqual((mnt.path / 'a.py').read_bytes(), now)
+        self.assertEqual(list(mnt.database.rows()), ['a'])
+
+
+if __name__ == '__main__':
+    unittest.main()

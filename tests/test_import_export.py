@@ -1,0 +1,183 @@
+"""A tree of modules goes into the table and comes back byte for byte, and the stock interpreter imports from it.
+
+The input is real: every pure-Python file of the system's own standard library.
+"""
+
+import json
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+from tests.support import PYMODFS, Database, Mount, Terminal, TestCase, files_of, pymodfs, python, run
+
+LIBRARY = Path('/usr/lib/python3.11')
+LEFT_OUT = ('dist-packages', 'config-*', 'lib-dynload', '__pycache__')
+
+# Imports every top-level module and package of the directory DIR that comes without side effects a test can do without,
+# and prints which could be imported from there and why the others could not.
+IMPORT_ALL = """
+import importlib, json, os, sys
+top = sys.argv[1]
+left_out = {'antigravity', 'this', 'idlelib', 'test', 'turtle', 'sitecustomize', '__phello__', '__hello__'}
+names = {entry.removesuffix('.py') for entry in os.listdir(top)}
+failed = {}
+for name in sorted(names - left_out):
+    if name.isidentifier():
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            failed[name] = str(error).replace(top, 'TOP')
+found = [m.__file__ for m in sys.modules.values() if getattr(m, '__file__', None)]
+json.dump({'failed': failed, 'here': sorted(f[len(top):] for f in found if f.startswith(top + '/'))}, sys.stdout)
+"""
+
+
+def copy_library(target):
+    """The .py files of the standard library, symbolic links followed."""
+    def ignore(directory, names):
+        listed = set(shutil.ignore_patterns(*LEFT_OUT)(directory, names))
+        return listed | {n for n in names if not n.endswith('.py') and not (Path(directory) / n).is_dir()}
+    shutil.copytree(LIBRARY, target, ignore=ignore)
+    remove_empty_directories(target)
+
+
+def remove_empty_directories(top):
+    for directory in sorted((d for d in top.rglob('*') if d.is_dir()), reverse=True):
+        if not any(directory.iterdir()):
+            directory.rmdir()
+
+
+class StandardLibraryTest(TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.top = Path(tempfile.mkdtemp(prefix='pymodfs-library-')).resolve()
+        cls.addClassCleanup(shutil.rmtree, cls.top)
+        cls.tree = cls.top / 'tree'
+        copy_library(cls.tree)
+        cls.db = Database.create(cls.top / 'library.db')
+        pymodfs('import', cls.db.path, cls.tree, timeout=120)
+
+    def test_every_file_is_a_row_with_the_same_bytes(self):
+        expected = {name.removesuffix('.py').replace('/', '.'): data for name, data in files_of(self.tree).items()}
+        rows = self.db.rows()
+        self.assertGreater(len(expected), 500)
+        self.assertEqual(sorted(rows), sorted(expected))
+        self.assertEqual([name for name in rows if rows[name] != expected[name]], [])
+
+    def test_export_gives_the_identical_tree_back(self):
+        pymodfs('export', self.db.path, self.dir / 'out', timeout=120)
+        run('diff', '-r', self.tree, self.dir / 'out')
+
+    def test_the_mount_shows_the_identical_tree(self):
+        with Mount(self.db, self.dir / 'mnt', 'ro') as mnt:
+            run('diff', '-r', self.tree, mnt.path)
+
+    def test_importing_the_tree_again_changes_nothing(self):
+        versions = 'SELECT count(*) FROM pymodfs_version'
+        before = self.db.execute(versions)
+        pymodfs('import', self.db.path, self.tree, timeout=120)
+        self.assertEqual(self.db.execute(versions), before)
+
+    def test_the_stock_interpreter_imports_the_library_from_the_mount_as_from_a_local_directory(self):
+        with Mount(self.db, self.dir / 'mnt') as mnt:
+            for attempt in ('without bytecode', 'with the bytecode of the first'):
+                with self.subTest(attempt):
+                    self.compare_imports(mnt.path)
+
+    def compare_imports(self, mountpoint):
+        there, local = (json.loads(python('-c', IMPORT_ALL, top, path=top, timeout=120).stdout)
+                        for top in (mountpoint, self.tree))
+        self.assertGreaterEqual(len(there['here']), 150)
+        self.assertEqual(there, local)
+
+
+class ImportTest(TestCase):
+    AWKWARD = {
+        'crlf.py': b'V = 1\r\nW = 2\r\n',
+        'cr.py': b'V = 1\rW = 2\r',
+        'no_newline.py': b'V = 1',
+        'empty.py': b'',
+        'blank.py': b'\n\n\n',
+        'bom.py': b'\xef\xbb\xbfV = 1\n',
+        'latin.py': b'# -*- coding: latin-1 -*-\nV = "\xe9"\n',
+        'no_encoding_at_all.py': bytes(range(1, 256)),
+        'nul.py': b'V = "a\0b"\n',
+        'pkg/__init__.py': b'',
+        'pkg/deeper/still/module.py': 'V = "grüße"\n'.encode(),
+        'ünïcode.py': b'V = 1\n',
+    }
+
+    def tree(self, files, name='tree'):
+        top = self.dir / name
+        for path, data in files.items():
+            (top / path).parent.mkdir(parents=True, exist_ok=True)
+            (top / path).write_bytes(data)
+        return top
+
+    def test_awkward_sources_come_back_bit_for_bit(self):
+        database = self.database()
+        pymodfs('import', database.path, self.tree(self.AWKWARD))
+        pymodfs('export', database.path, self.dir / 'out')
+        self.assertEqual(files_of(self.dir / 'out'), self.AWKWARD)
+
+    def test_bytecode_and_editors_droppings_are_left_out(self):
+        files = {'a.py': b'V = 1\n', '__pycache__/a.cpython-311.pyc': b'\xa7\r\r\n'}
+        database = self.database()
+        pymodfs('import', database.path, self.tree(files))
+        pymodfs('export', database.path, self.dir / 'out')
+        self.assertEqual(files_of(self.dir / 'out'), {'a.py': b'V = 1\n'})
+
+    def test_an_import_that_fails_in_the_middle_changes_nothing(self):
+        database = self.database({'a': 'V = 0\n'})
+        database.shell("CREATE TRIGGER refuse BEFORE INSERT ON module WHEN new.name = 'p' "
+                       "BEGIN SELECT RAISE(ABORT, 'p is refused here'); END;")
+        files = {f'{letter}.py': b'V = 1\n' for letter in 'abcdefghijklmnopqrstuvwxyz'}
+        result = pymodfs('import', database.path, self.tree(files), check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn('p is refused here', result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        self.assertEqual(database.rows(), {'a': b'V = 0\n'})
+
+    def test_a_mount_shows_an_import_as_soon_as_it_has_returned(self):
+        mnt = self.mount({'a': 'V = 0\n'})
+        files = {'a.py': b'V = 1\n', 'b/__init__.py': b'', 'b/c.py': b'V = 2\n'}
+        pymodfs('import', mnt.database.path, self.tree(files))
+        self.wait_files(mnt.path, files)
+
+    def test_a_directory_that_is_not_there_is_named(self):
+        database = self.database()
+        self.assert_refused('import', database.path, self.dir / 'nowhere', names='nowhere')
+
+    def test_a_terminal_sees_the_progress_and_a_pipe_does_not(self):
+        database = self.database()
+        tree = self.tree({f'm{i}.py': b'V = 1\n' * 2000 for i in range(3000)})
+        with Terminal('sh', '-c', f'{PYMODFS} import {database.path} {tree}; read line') as terminal:
+            terminal.wait_screen('100%', timeout=60)
+        result = pymodfs('import', database.path, tree)
+        self.assertNotIn('%', result.stdout + result.stderr)
+
+
+class ExportTest(TestCase):
+    def test_an_exported_directory_that_cannot_be_written_is_named(self):
+        database = self.database({'a': 'V = 0\n'})
+        (self.dir / 'file').write_text('in the way\n')
+        self.assert_refused('export', database.path, self.dir / 'file', names='file')
+        self.assertEqual((self.dir / 'file').read_text(), 'in the way\n')
+
+    def test_rows_that_cannot_be_files_are_reported_and_harm_no_other(self):
+        database = self.database({'a': 'V = 0\n', '../evil': 'V = 1\n', 'b..c': ''})
+        result = pymodfs('export', database.path, self.dir / 'out', check=False)
+        self.assertIn('../evil', result.stderr)
+        self.assertIn('b..c', result.stderr)
+        self.assertEqual(files_of(self.dir / 'out'), {'a.py': b'V = 0\n'})
+        self.assertFalse((self.dir / 'evil.py').exists())
+
+    def test_a_database_that_is_not_there_is_named_and_not_created(self):
+        self.assert_refused('export', self.dir / 'missing.db', self.dir / 'out', names='missing.db')
+        self.assertFalse((self.dir / 'missing.db').exists())
+
+
+if __name__ == '__main__':
+    unittest.main()
