@@ -1,0 +1,97 @@
+"""What is installed is enough to build against: the examples, with the header and the pkg-config file alone."""
+
+import os
+import re
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+from tests.support import BUILD, TOP, Process, TestCase, environment, run
+
+EXAMPLES = TOP / 'examples'
+
+
+class InstalledTest(TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.root = Path(tempfile.mkdtemp(prefix='pymodfs-installed-')).resolve()
+        cls.addClassCleanup(shutil.rmtree, cls.root)
+        run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', cls.root)
+        pc = next(cls.root.rglob('pymodhost.pc'))
+        cls.pkgconfig, cls.library = pc.parent, next(cls.root.rglob('libpymodhost.so')).parent
+        # Below a DESTDIR the prefix is not where the file says; everything else in it is to be as it is.
+        text = pc.read_text()
+        prefix = re.match(r'prefix=(.*)\n', text)[1]
+        pc.write_text(text.replace(f'prefix={prefix}\n', f'prefix={cls.root}{prefix}\n', 1))
+
+    def environment(self):
+        return environment(PKG_CONFIG_PATH=self.pkgconfig, LD_LIBRARY_PATH=self.library)
+
+    def build(self, name):
+        """Builds an example in a copy of its folder, where nothing of the source tree is near."""
+        folder = self.dir / name
+        shutil.copytree(EXAMPLES / name, folder)
+        env = self.environment()
+        sanitize = os.environ.get('PYMODFS_SANITIZE_FLAGS', '')
+        env['CFLAGS'] = env['CXXFLAGS'] = f'-Wall -Wextra -Wno-unused-parameter -Werror {sanitize}'
+        run('make', '-C', folder, env=env)
+        return folder / name
+
+    def start(self, name, *args):
+        return self.process(Process(self.build(name), *args, env=self.environment()))
+
+    def copy_modules(self, name):
+        return Path(shutil.copytree(EXAMPLES / name / 'modules', self.dir / 'modules'))
+
+    def test_the_game_server_in_cpp(self):
+        modules = self.copy_modules('gameserver')
+        game = self.start('gameserver', modules)
+        game.wait_output('each blow takes   3')
+        combat = modules / 'rules/combat.py'
+        combat.write_text(combat.read_text().replace('SWORD = 3', 'SWORD = 7'))
+        game.wait_output('each blow takes   7')
+        self.assertIn('-- rules.combat reloaded', game.output)
+        combat.write_text('SWORD = = 8\n')
+        game.wait_output('-- rules.combat refused, the old code goes on: SyntaxError')
+        combat.write_text('def blow(monster, tick):\n    return {}["no such rule"]\n')
+        game.wait_output("-- a rule failed: KeyError: 'no such rule'")
+        combat.write_text('def blow(monster, tick):\n    return 9\n')
+        game.wait_output('each blow takes   9')
+
+    def test_the_orders_in_c(self):
+        modules = self.copy_modules('orders')
+        folder = self.build('orders')
+        reading, writing = os.pipe()
+        with open(writing, 'wb', buffering=0) as orders:
+            program = self.process(Process(folder, modules, stdin=reading, env=self.environment()))
+            os.close(reading)
+            orders.write(b'apple 3\npear 10\nplum 1\n')
+            program.wait_output('apple 3: 1.20\npear 10: 4.95\n')
+            program.wait_output("KeyError: 'plum'")
+            pricing = modules / 'pricing.py'
+            pricing.write_text(pricing.read_text().replace('"apple": 40', '"apple": 45'))
+            program.wait_output('new rules: pricing, version 2')
+            orders.write(b'apple 3\n')
+            program.wait_output('apple 3: 1.35\n')
+        self.assertEqual(program.wait(), 0)
+
+    def test_the_application_with_a_python_of_its_own(self):
+        modules = self.copy_modules('ownpython')
+        program = self.start('ownpython', modules, 600)
+        program.wait_output('20.5 degrees, window open')
+        control = modules / 'control.py'
+        control.write_text(control.read_text().replace('LIMIT = 20.0', 'LIMIT = 99.0'))
+        program.wait_output('25.0 degrees, window shut')
+        self.assertIsNone(program.status)
+
+    def test_the_header_is_c_and_cpp_by_itself(self):
+        header = next(self.root.rglob('pymodhost.h'))
+        for compiler, language in (('gcc', 'c'), ('g++', 'c++')):
+            with self.subTest(language):
+                run(compiler, '-x', language, '-pedantic', '-Wall', '-Wextra', '-Werror', '-fsyntax-only', header)
+
+
+if __name__ == '__main__':
+    unittest.main()
