@@ -8,11 +8,11 @@ from .build import BUILD, PYMODFS, PYMODHOST, PYTHON, TOP
 from .case import TestCase, files_of
 from .database import Database
 from .mount import Mount, is_mounted
-from .process import CommandFailed, Process, environment, pymodfs, python, run, wait_until
+from .process import CommandFailed, Process, environment, preloaded, pymodfs, python, run, wait_until
 from .terminal import Terminal
 
 __all__ = [
     'BUILD', 'PYMODFS', 'PYMODHOST', 'PYTHON', 'TOP',
     'CommandFailed', 'Database', 'Mount', 'Process', 'Terminal', 'TestCase',
-    'environment', 'files_of', 'is_mounted', 'pymodfs', 'python', 'run', 'wait_until',
+    'environment', 'files_of', 'is_mounted', 'preloaded', 'pymodfs', 'python', 'run', 'wait_until',
 ]

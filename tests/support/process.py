@@ -66,6 +66,14 @@ def environment(**more):
     return env
 
 
+def preloaded(**more):
+    """The environment for a stock interpreter that loads something that was built.
+
+    If that was built with a sanitizer, the sanitizer's runtime must come first in the process.
+    """
+    return environment(LD_PRELOAD=os.environ.get('PYMODFS_PRELOAD') or None, **more)
+
+
 def run(*args, timeout=60, check=True, text=True, env=None, input=None, cwd=None):
     """Runs a command to its end and returns its CompletedProcess; with `check`, a status other than 0 fails the test."""
     args = [str(a) for a in args]
