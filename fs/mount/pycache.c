@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pycache.c - requests for __pycache__ and for what is in it: forwarded to the local disk.
+ *
+ * The kernel may cache all of it, because it changes only by the kernel's own requests or by pycache_drop_module(), which tells
+ * the kernel. Another mount of the same database that shares the directory is the exception: a file that has
+ * been replaced is noticed when it is opened, and the name looked up anew (-ESTALE makes the kernel do that).
+ */
+#include "pycache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct mount *mount_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+struct pycache *pycache_lock(fuse_req_t req)
+{
+	struct pycache *cache = mount_of(req)->pycache;
+	pthread_mutex_lock(&cache->lock);
+	return cache;
+}
+
+void pycache_unlock(struct pycache *cache)
+{
+	pthread_mutex_unlock(&cache->lock);
+}
+
+/* ---- names ---- */
+
+/* What is at a name of directory fd; a node that stood for another file there is detached. */
+int pycache_look_up(struct pycache *cache, struct pynode *parent, int fd, const char *name,
+	struct tree_entry *ret_entry)
+{
+	struct stat attr;
+	struct pynode *node = pynode_find_name(cache, parent, name);
+	int error = pyattr_get(cache, fd, name, &attr);
+	bool other = node && (node->dev != attr.st_dev || node->ino != attr.st_ino);
+	if (node && (error || other))
+		pynode_detach(cache, node);
+	if (error)
+		return error;
+	node = pynode_look_up(cache, parent, name);
+	if (!node)
+		return -ENOMEM;
+	node->dev = attr.st_dev;
+	node->ino = attr.st_ino;
+	*ret_entry = (struct tree_entry){.ino = pynode_ino(node), .attr = attr, .lasting = true};
+	return 0;
+}
+
+/* The same for a request that has the parent's number. */
+static int look_up_in(
+	struct pycache *cache, uint64_t parent_ino, const char *name, struct tree_entry *ret_entry)
+{
+	struct pynode *parent = pynode_find(cache, parent_ino);
+	int fd, error = parent ? pynode_open_dir(cache, parent, O_PATH, &fd) : -ESTALE;
+	if (error)
+		return error;
+	error = pycache_look_up(cache, parent, fd, name, ret_entry);
+	close(fd);
+	return error;
+}
+
+static void reply_looked_up(fuse_req_t req, int error, const struct tree_entry *entry)
+{
+	const struct tree_entry none = {.lasting = true};
+	if (error == -ENOENT)
+		reply_entry(mount_of(req), req, &none);
+	else if (error)
+		reply_error(req, error);
+	else
+		reply_entry(mount_of(req), req, entry);
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct tree_entry entry;
+	struct pycache *cache = pycache_lock(req);
+	int error = look_up_in(cache, parent, name, &entry);
+	pycache_unlock(cache);
+	reply_looked_up(req, error, &entry);
+}
+
+void pycache_forget(struct mount *mount, uint64_t ino, uint64_t n)
+{
+	struct pycache *cache = mount->pycache;
+	pthread_mutex_lock(&cache->lock);
+	struct pynode *node = pynode_find(cache, ino);
+	if (node)
+		pynode_forget(cache, node, n);
+	pthread_mutex_unlock(&cache->lock);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
+{
+	pycache_forget(mount_of(req), ino, n);
+	fuse_reply_none(req);
+}
+
+/* ---- attributes ---- */
+
+/* Calls pyattr_get or pyattr_set for what a number stands for, by an open file where there is one. */
+static int get_attr(struct pycache *cache, struct pynode *node, struct stat *ret_attr)
+{
+	if (node->files)
+		return pyattr_get(cache, node->files->fd, NULL, ret_attr);
+	int fd, error = pynode_open_parent(cache, node, &fd);
+	if (error)
+		return error;
+	error = pyattr_get(cache, fd, node->name, ret_attr);
+	close(fd);
+	return error == -ENOENT ? -ESTALE : error;
+}
+
+static int set_attr(struct pycache *cache, struct pynode *node, const struct pyfile *file,
+	const struct stat *attr, int to_set)
+{
+	if (file)
+		return pyattr_set(cache, file->fd, NULL, attr, to_set);
+	int fd, error = pynode_open_parent(cache, node, &fd);
+	if (error)
+		return error;
+	error = pyattr_set(cache, fd, node->name, attr, to_set);
+	close(fd);
+	return error == -ENOENT ? -ESTALE : error;
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat attr;
+	struct pycache *cache = pycache_lock(req);
+	struct pynode *node = pynode_find(cache, ino);
+	int error = node ? get_attr(cache, node, &attr) : -ESTALE;
+	pycache_unlock(cache);
+	if (error)
+		reply_error(req, error);
+	else
+		reply_attr(mount_of(req), req, &attr, true);
+}
+
+/* An open file of the node that the change can be made by: of an unlinked file there is no other way. */
+static const struct pyfile *file_to_set(const struct pynode *node, const struct fuse_file_info *fi)
+{
+	if (fi)
+		return (const struct pyfile *)(uintptr_t)fi->fh;
+	return node->gone ? node->files : NULL;
+}
+
+static void op_setattr(
+	fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+{
+	struct stat now;
+	struct pycache *cache = pycache_lock(req);
+	struct pynode *node = pynode_find(cache, ino);
+	int error = node ? set_attr(cache, node, file_to_set(node, fi), attr, to_set) : -ESTALE;
+	if (!error)
+		error = get_attr(cache, node, &now);
+	pycache_unlock(cache);
+	if (error)
+		reply_error(req, error);
+	else
+		reply_attr(mount_of(req), req, &now, true);
+}
+
+/* ---- making and removing ---- */
+
+/* Gives a new file, open as file, to the caller; on failure takes it away again. */
+static int adopt(
+	struct pycache *cache, fuse_req_t req, int fd, const char *name, int file, mode_t mode)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	int error = pyattr_init(cache, file, ctx->uid, ctx->gid, mode);
+	if (error)
+		unlinkat(fd, name, S_ISDIR(mode) ? AT_REMOVEDIR : 0);
+	return error;
+}
+
+static int make_dir(struct pycache *cache, fuse_req_t req, int fd, const char *name, mode_t mode)
+{
+	if (mkdirat(fd, name, 0700) < 0)
+		return -errno;
+	int dir = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	int error = adopt(cache, req, fd, name, dir, S_IFDIR | (mode & 0777));
+	close(dir);
+	return error;
+}
+
+int pycache_make_file(struct pycache *cache, fuse_req_t req, int fd, const char *name, mode_t mode,
+	int flags, int *ret_file)
+{
+	flags = (flags & O_ACCMODE) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int file = openat(fd, name, flags, 0600);
+	if (file < 0)
+		return -errno;
+	int error = adopt(cache, req, fd, name, file, mode & 0777);
+	if (error) {
+		close(file);
+		return error;
+	}
+	*ret_file = file;
+	return 0;
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t mode)
+{
+	struct tree_entry entry;
+	struct pycache *cache = pycache_lock(req);
+	struct pynode *parent = pynode_find(cache, parent_ino);
+	int fd, error = parent ? pynode_open_dir(cache, parent, O_PATH, &fd) : -ESTALE;
+	if (!error) {
+		error = make_dir(cache, req, fd, name, mode);
+		if (!error)
+			error = pycache_look_up(cache, parent, fd, name, &entry);
+		close(fd);
+	}
+	pycache_unlock(cache);
+	if (error)
+		reply_error(req, error);
+	else
+		reply_entry(mount_of(req), req, &entry);
+}
+
+static int make_empty(struct pycache *cache, fuse_req_t req, int fd, const char *name, mode_t mode)
+{
+	int file, error = pycache_make_file(cache, req, fd, name, mode, O_WRONLY, &file);
+	if (!error)
+		close(file);
+	return error;
+}
+
+static void op_mknod(
+	fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t mode, dev_t dev)
+{
+	struct tree_entry entry;
+	if (!S_ISREG(mode)) {
+		reply_error(req, -EPERM);
+		return;
+	}
+	struct pycache *cache = pycache_lock(req);
+	struct pynode *parent = pynode_find(cache, parent_ino);
+	int fd, error = parent ? pynode_open_dir(cache, parent, O_PATH, &fd) : -ESTALE;
+	if (!error) {
+		error = make_empty(cache, req, fd, name, mode);
+		if (!error)
+			error = pycache_look_up(cache, parent, fd, name, &entry);
+		close(fd);
+	}
+	pycache_unlock(cache);
+	if (error)
+		reply_error(req, error);
+	else
+		reply_entry(mount_of(req), req, &entry);
+}
+
+static int remove_name(struct pycache *cache, struct pynode *parent, const char *name, int flags)
+{
+	int fd, error = pynode_open_dir(cache, parent, O_PATH, &fd);
+	if (error)
+		return error;
+	error = unlinkat(fd, name, flags) < 0 ? -errno : 0;
+	close(fd);
+	struct pynode *node = pynode_find_name(cache, parent, name);
+	if (node && (!error || error == -ENOENT))
+		pynode_detach(cache, node);
+	return error;
+}
+
+static void reply_removed(fuse_req_t req, fuse_ino_t ino, const char *name, int flags)
+{
+	struct pycache *cache = pycache_lock(req);
+	struct pynode *parent = pynode_find(cache, ino);
+	int error = parent ? remove_name(cache, parent, name, flags) : -ESTALE;
+	pycache_unlock(cache);
+	reply_error(req, error);
+}
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	reply_removed(req, parent, name, 0);
+}
+
+static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	reply_removed(req, parent, name, AT_REMOVEDIR);
+}
+
+/* ---- renaming ---- */
+
+int pyplace_init(struct pycache *cache, uint64_t ino, const char *name, struct pyplace *place)
+{
+	*place = (struct pyplace){.dir = pynode_find(cache, ino), .name = name, .fd = -1};
+	return place->dir ? pynode_open_dir(cache, place->dir, O_PATH, &place->fd) : -ESTALE;
+}
+
+void pyplace_finish(const struct pyplace *place)
+{
+	if (place->fd >= 0)
+		close(place->fd);
+}
+
+/* What the kernel knows of the names follows the files. */
+static void follow_rename(
+	struct pycache *cache, const struct pyplace *from, const struct pyplace *to, unsigned flags)
+{
+	struct pynode *node = pynode_find_name(cache, from->dir, from->name);
+	struct pynode *target = pynode_find_name(cache, to->dir, to->name);
+	if (flags & RENAME_EXCHANGE && node && target) {
+		pynode_exchange(cache, node, target);
+		return;
+	}
+	if (target && target != node)
+		pynode_detach(cache, target);
+	if (node && flags & RENAME_EXCHANGE)
+		pynode_detach(cache, node);
+	else if (node)
+		pynode_move(cache, node, to->dir, to->name);
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+	const char *new_name, unsigned flags)
+{
+	struct pyplace from, to = {.fd = -1};
+	struct pycache *cache = pycache_lock(req);
+	int error = pyplace_init(cache, parent, name, &from);
+	if (!error)
+		error = pyplace_init(cache, new_parent, new_name, &to);
+	if (!error && flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
+		error = -EINVAL;
+	if (!error && renameat2(from.fd, name, to.fd, new_name, flags) < 0)
+		error = -errno;
+	if (!error) {
+		follow_rename(cache, &from, &to, flags);
+		pycache_learn(cache, new_name);
+	}
+	pyplace_finish(&to);
+	pyplace_finish(&from);
+	pycache_unlock(cache);
+	reply_error(req, error);
+}
+
+/* ---- symbolic links ---- */
+
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	struct tree_entry entry;
+	struct pyplace at;
+	struct pycache *cache = pycache_lock(req);
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	int error = pyplace_init(cache, parent, name, &at);
+	if (!error && symlinkat(target, at.fd, name) < 0)
+		error = -errno;
+	if (!error) {
+		if (!cache->keep_owners)
+			fchownat(at.fd, name, ctx->uid, ctx->gid, AT_SYMLINK_NOFOLLOW);
+		error = pycache_look_up(cache, at.dir, at.fd, name, &entry);
+	}
+	pyplace_finish(&at);
+	pycache_unlock(cache);
+	if (error)
+		reply_error(req, error);
+	else
+		reply_entry(mount_of(req), req, &entry);
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	char target[PATH_MAX];
+	ssize_t size = -1;
+	struct pycache *cache = pycache_lock(req);
+	struct pynode *node = pynode_find(cache, ino);
+	int fd, error = node ? pynode_open_parent(cache, node, &fd) : -ESTALE;
+	if (!error) {
+		size = readlinkat(fd, node->name, target, sizeof(target) - 1);
+		error = size < 0 ? -errno : 0;
+		close(fd);
+	}
+	pycache_unlock(cache);
+	if (error) {
+		reply_error(req, error);
+		return;
+	}
+	target[size] = '\0';
+	fuse_reply_readlink(req, target);
+}
+
+const struct fuse_lowlevel_ops pycache_ops = {
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.symlink = op_symlink,
+	.rename = op_rename,
+	.open = pycache_open,
+	.read = pycache_read,
+	.write = pycache_write,
+	.flush = pycache_flush,
+	.release = pycache_release,
+	.fsync = pycache_fsync,
+	.fsyncdir = pycache_fsync,
+	.readdir = pycache_readdir,
+	.readdirplus = pycache_readdirplus,
+	.create = pycache_create_file,
+};
+
+/* ---- __pycache__ itself ---- */
+
+static void root_name(char name[24], int64_t dir)
+{
+	snprintf(name, 24, "%lld", (long long)dir);
+}
+
+void pycache_lookup_root(struct mount *mount, fuse_req_t req, int64_t dir)
+{
+	char name[24];
+	struct tree_entry entry;
+	struct pycache *cache = pycache_lock(req);
+	root_name(name, dir);
+	int error =
+		cache->base < 0 ? -ENOENT : pycache_look_up(cache, NULL, cache->base, name, &entry);
+	pycache_unlock(cache);
+	reply_looked_up(req, error, &entry);
+}
+
+void pycache_mkdir_root(struct mount *mount, fuse_req_t req, int64_t dir, mode_t mode)
+{
+	char name[24];
+	struct tree_entry entry;
+	struct pycache *cache = pycache_lock(req);
+	root_name(name, dir);
+	int error = cache->base < 0 ? -EROFS : make_dir(cache, req, cache->base, name, mode);
+	/* The kernel asks only when it knows of none: another mount of the same database has made it since. */
+	if (error == -EEXIST)
+		error = 0;
+	if (!error)
+		error = pycache_look_up(cache, NULL, cache->base, name, &entry);
+	pycache_unlock(cache);
+	if (error)
+		reply_error(req, error);
+	else
+		reply_entry(mount, req, &entry);
+}
+
+void pycache_rmdir_root(struct mount *mount, fuse_req_t req, int64_t dir)
+{
+	char name[24];
+	struct pycache *cache = pycache_lock(req);
+	root_name(name, dir);
+	int error = remove_name(cache, NULL, name, AT_REMOVEDIR);
+	pycache_unlock(cache);
+	reply_error(req, error);
+}
