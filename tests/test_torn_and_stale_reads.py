@@ -1,0 +1,108 @@
+"""While a module is saved as fast as it can be, every read is one whole version, and none is older than what is known.
+
+PYMODFS_READS says how many reads there are (default 20000); `PYMODFS_READS=200000 tools/check test_torn_and_stale_reads` is the full run.
+"""
+
+import os
+import unittest
+
+from tests.support import PYTHON, Process, TestCase, python, wait_until
+
+READS = int(os.environ.get('PYMODFS_READS', '20000'))
+
+# A version is a line with its number, filler that makes it several pages long, and the number again. WAY is how it is saved.
+SAVE = """
+import os, sqlite3, sys
+path, way, database, stop = sys.argv[1:5]
+number, connection = 0, sqlite3.connect(database, timeout=10, isolation_level=None)
+while not os.path.exists(stop):
+    number += 1
+    text = b'V = %d\\n' % number + b'# filler\\n' * (500 + number * 37 % 3000) + b'W = %d\\n' % number
+    if way == 'in place':
+        fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
+        for start in range(0, len(text), 4096):
+            os.write(fd, text[start:start + 4096])
+        os.close(fd)
+    elif way == 'rename':
+        fd = os.open(path + '.tmp', os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.write(fd, text)
+        os.close(fd)
+        os.rename(path + '.tmp', path)
+    else:
+        connection.execute('UPDATE module SET source = ? WHERE name = ?', (text.decode(), 'a'))
+print(number, flush=True)
+"""
+
+# Reads until it has read COUNT times; each read must be whole and none older than the one before. Every other one asks for the size first.
+READ = """
+import os, re, sys
+path, count = sys.argv[1], int(sys.argv[2])
+last, versions = 0, set()
+for turn in range(count):
+    size = os.stat(path).st_size if turn % 2 else None
+    with open(path, 'rb') as file:
+        if size is None:
+            size = os.fstat(file.fileno()).st_size
+            text = file.read()
+            if len(text) != size:
+                sys.exit(f'read {turn}: {len(text)} bytes of {size}')
+        else:
+            text = file.read()
+    lines = text.split(b'\\n')
+    if len(lines) < 3:
+        sys.exit(f'read {turn}: torn: {text!r}')
+    first, final = re.fullmatch(rb'V = (\\d+)', lines[0]), re.fullmatch(rb'W = (\\d+)', lines[-2])
+    if not first or not final or first[1] != final[1] or set(lines[1:-2]) != {b'# filler'} or \\
+            len(lines) != 503 + int(first[1]) * 37 % 3000:
+        sys.exit(f'read {turn}: torn: {lines[0]!r} ... {lines[-2:]!r}, {len(text)} bytes, {len(lines)} lines')
+    if int(first[1]) < last:
+        sys.exit(f'read {turn}: version {int(first[1])} after version {last}')
+    last = int(first[1])
+    versions.add(last)
+print('whole', count, 'versions', len(versions), flush=True)
+"""
+
+
+class ReadTest(TestCase):
+    def read_while_saved(self, way):
+        first = 'V = 0\n' + '# filler\n' * 500 + 'W = 0\n'
+        mnt = self.mount({'a': first})
+        path, stop = mnt.path / 'a.py', self.dir / 'stop'
+        writer = self.process(Process(PYTHON, '-c', SAVE, path, way, mnt.database.path, stop))
+        readers = [self.process(Process(PYTHON, '-c', READ, path, READS // 4)) for _ in range(2)]
+        for reader in readers:
+            self.assertEqual(reader.wait(timeout=240), 0, reader.output)
+        stop.touch()
+        self.assertEqual(writer.wait(), 0, writer.output)
+        written = int(writer.output)
+        self.assertGreater(written, 50)
+        self.assertIn(f'V = {written}\n'.encode(), mnt.database.read('a')[:20])
+        wait_until(lambda: path.read_bytes() == mnt.database.read('a'))
+
+    def test_saves_in_place_are_never_read_in_part(self):
+        self.read_while_saved('in place')
+
+    def test_saves_by_rename_are_never_read_in_part(self):
+        self.read_while_saved('rename')
+
+    def test_updates_by_sql_are_never_read_in_part(self):
+        self.read_while_saved('sql')
+
+    def test_what_close_has_returned_for_is_what_the_next_look_shows(self):
+        mnt = self.mount({'a': 'V = 0\n'})
+        path = mnt.path / 'a.py'
+        for number in range(1, 500):
+            text = f'V = {number}\n' + '#' * (number % 97)
+            path.write_text(text)
+            self.assertEqual((path.stat().st_size, path.read_text()), (len(text), text))
+
+    def test_bytecode_is_never_older_than_its_source_however_quick_the_edits(self):
+        mnt = self.mount({'a': 'V = 10\n'})
+        for number in range(11, 51):
+            (mnt.path / 'a.py').write_text(f'V = {number}\n')
+            self.assertEqual(python('-c', 'import a; print(a.V)', path=mnt.path).stdout, f'{number}\n')
+        self.assertEqual(mnt.database.rows(), {'a': b'V = 50\n'})
+
+
+if __name__ == '__main__':
+    unittest.main()
