@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The last failure of each thread, in words. One line, of bounded length: line ends in a message
+ * (of a user's trigger, say) become spaces. No lock: the buffer is the thread's own.
+ */
+#include "error.h"
+#include "store.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static _Thread_local char last_error[1024] = "no error";
+
+int store_fail(int err, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(last_error, sizeof(last_error), format, args);
+	va_end(args);
+	for (char *c = last_error; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+	return err;
+}
+
+const char *store_error(void)
+{
+	return last_error;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections to an SQLite database, and the settings that init left in it.
+ *
+ * A database is input: the schema is not trusted (its triggers may call nothing but innocuous
+ * functions), cell sizes are checked, nothing is mapped into memory, and the connection refuses to
+ * damage the file by SQL. A connection is used by one thread at a time (SQLITE_OPEN_NOMUTEX); nothing here
+ * takes a lock. No file is created unless SQLITE_OPEN_CREATE says so.
+ */
+#include "sqlite.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HARDENING                                                                      \
+	"PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0; PRAGMA synchronous = FULL;" \
+	"PRAGMA foreign_keys = 1; PRAGMA journal_size_limit = 67108864;"
+
+static int harden(sqlite3 *handle, int busy_timeout_ms)
+{
+	int code = sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_busy_timeout(handle, busy_timeout_ms);
+	if (code == SQLITE_OK)
+		code = sqlite3_extended_result_codes(handle, 1);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(handle, HARDENING, NULL, NULL, NULL);
+	return code;
+}
+
+static int connect_once(const char *name, int flags, int busy_timeout_ms, sqlite3 **ret_handle)
+{
+	sqlite3 *handle = NULL;
+	int code = sqlite3_open_v2(name, &handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
+	if (code == SQLITE_OK)
+		code = harden(handle, busy_timeout_ms);
+	/* Reads the header, and in WAL mode needs the files beside the database. */
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(handle, "PRAGMA schema_version", NULL, NULL, NULL);
+	if (code == SQLITE_OK) {
+		*ret_handle = handle;
+		return 0;
+	}
+	int err = sqlite_fail(handle, code);
+	sqlite3_close(handle);
+	return err;
+}
+
+/* file:PATH?immutable=1, with PATH escaped; the caller frees. NULL: no memory. */
+static char *immutable_uri(const char *path)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *uri = malloc(3 * strlen(path) + sizeof("file:?immutable=1"));
+	if (!uri)
+		return NULL;
+	char *out = stpcpy(uri, "file:");
+	for (const unsigned char *c = (const unsigned char *)path; *c; c++) {
+		*out++ = '%';
+		*out++ = digits[*c >> 4];
+		*out++ = digits[*c & 15];
+	}
+	strcpy(out, "?immutable=1");
+	return uri;
+}
+
+/* Is there a write-ahead log with something in it? Then the database file alone is not all. */
+static bool has_log(const char *path)
+{
+	char *log;
+	struct stat st;
+	if (asprintf(&log, "%s-wal", path) < 0)
+		return true;
+	bool has = !stat(log, &st) && st.st_size > 0;
+	free(log);
+	return has;
+}
+
+/*
+ * On a medium where nothing can be created a WAL database can't be opened the usual way. Nobody can
+ * write it there either, so it may be read as immutable.
+ */
+static int connect_immutable(const char *path, int busy_timeout_ms, sqlite3 **ret_handle)
+{
+	char *uri = immutable_uri(path);
+	if (!uri)
+		return store_fail(-ENOMEM, "out of memory");
+	int err = connect_once(
+		uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, busy_timeout_ms, ret_handle);
+	free(uri);
+	return err;
+}
+
+int sqlite_connect(const char *path, int flags, int busy_timeout_ms, sqlite3 **ret_handle)
+{
+	int err = connect_once(path, flags, busy_timeout_ms, ret_handle);
+	if (!err || err == -EUCLEAN || err == -EBUSY || err == -ENOMEM)
+		return err;
+	if (access(path, R_OK) || !access(path, W_OK) || has_log(path))
+		return err;
+	return connect_immutable(path, busy_timeout_ms, ret_handle);
+}
+
+int sqlite_open(struct store *store, bool write, struct db **ret_db)
+{
+	struct sqlite_db *db = calloc(1, sizeof(*db));
+	if (!db)
+		return store_fail(-ENOMEM, "out of memory");
+	int flags = store->options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+	int err = sqlite_connect(store->url, flags, store->options.busy_timeout_ms, &db->handle);
+	if (err) {
+		free(db);
+		return err;
+	}
+	if (!write)
+		sqlite3_exec(db->handle, "PRAGMA query_only = 1", NULL, NULL, NULL);
+	db->db = (struct db){.engine = &sqlite_engine, .store = store};
+	*ret_db = &db->db;
+	return 0;
+}
+
+void sqlite_close(struct db *base)
+{
+	struct sqlite_db *db = (struct sqlite_db *)base;
+	for (int i = 0; i < N_SQL; i++)
+		sqlite3_finalize(db->statements[i]);
+	sqlite3_close(db->handle);
+	free(db);
+}
+
+static void take_setting(struct db_setting *setting, const char *key, sqlite3_stmt *statement)
+{
+	char **text = !strcmp(key, "uuid")            ? &setting->uuid
+		      : !strcmp(key, "table")         ? &setting->table
+		      : !strcmp(key, "name_column")   ? &setting->name_column
+		      : !strcmp(key, "source_column") ? &setting->source_column
+						      : NULL;
+	if (!strcmp(key, "schema"))
+		setting->schema = sqlite3_column_int64(statement, 1);
+	if (text && !*text && sqlite3_column_type(statement, 1) != SQLITE_NULL)
+		*text = strdup((const char *)sqlite3_column_text(statement, 1));
+}
+
+static bool is_set_up(sqlite3 *handle)
+{
+	return !sqlite3_table_column_metadata(
+		handle, "main", "pymodfs_setting", "key", NULL, NULL, NULL, NULL, NULL);
+}
+
+int sqlite_load_setting(sqlite3 *handle, const char *path, struct db_setting *ret_setting)
+{
+	sqlite3_stmt *statement = NULL;
+	if (!is_set_up(handle))
+		return store_fail(
+			-ENOENT, "%s is not set up yet; run: pymodfs init %s", path, path);
+	int code = sqlite3_prepare_v2(
+		handle, "SELECT key, value FROM pymodfs_setting", -1, &statement, NULL);
+	while (code == SQLITE_OK || code == SQLITE_ROW) {
+		code = sqlite3_step(statement);
+		if (code == SQLITE_ROW)
+			take_setting(ret_setting, (const char *)sqlite3_column_text(statement, 0),
+				statement);
+	}
+	sqlite3_finalize(statement);
+	if (code != SQLITE_DONE)
+		return sqlite_fail(handle, code);
+	if (ret_setting->schema > STORE_SCHEMA)
+		return store_fail(-EPROTO,
+			"%s has schema %lld, newer than this program's (%d); use a newer pymodfs",
+			path, (long long)ret_setting->schema, STORE_SCHEMA);
+	if (ret_setting->schema < 1 || !ret_setting->uuid || !ret_setting->table ||
+		!ret_setting->name_column || !ret_setting->source_column)
+		return store_fail(-EUCLEAN, "%s: the table pymodfs_setting is damaged", path);
+	return 0;
+}
+
+/* The file's absolute name takes the place of the URL, so that it holds after a chdir. */
+static int resolve_path(struct store *store)
+{
+	struct stat st;
+	char *path = realpath(store->url, NULL);
+	if (!path && errno == ENOENT)
+		return store_fail(-ENOENT, "no such database: %s; make one with: pymodfs init %s",
+			store->url, store->url);
+	if (!path)
+		return store_fail(-errno, "%s: %s", store->url, strerror(errno));
+	if (!stat(path, &st) && !S_ISREG(st.st_mode)) {
+		int err =
+			store_fail(-EINVAL, "%s is not a database: not a regular file", store->url);
+		free(path);
+		return err;
+	}
+	free(store->url);
+	store->url = path;
+	return 0;
+}
+
+int sqlite_read_setting(struct store *store, struct db_setting *ret_setting)
+{
+	sqlite3 *handle;
+	int err = resolve_path(store);
+	if (err)
+		return err;
+	int flags = store->options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+	err = sqlite_connect(store->url, flags, store->options.busy_timeout_ms, &handle);
+	if (err == -EUCLEAN)
+		return store_fail(
+			err, "%s is not a database, or damaged: %s", store->url, store_error());
+	if (err)
+		return store_fail(err, "can't open %s: %s", store->url, store_error());
+	err = sqlite_load_setting(handle, store->url, ret_setting);
+	sqlite3_close(handle);
+	return err;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Seeing that another process committed, without polling.
+ *
+ * inotify on the database and its write-ahead log wakes us; `PRAGMA data_version` on a connection of
+ * our own says whether there is a commit. The event comes with the write, before the commit is
+ * published in the wal-index (a mapped page, which makes no event), so that one look after it is
+ * mostly too early: after an event we look every 200 us for 10 ms, then every 250 ms for a while, for
+ * a commit whose fsync takes long. When nothing happens we sleep; one look in 30 s is the net
+ * under a lost event. The database's files are never opened other than through SQLite: closing any
+ * descriptor of one would drop SQLite's POSIX locks.
+ *
+ * A watch belongs to one thread at a time; no lock.
+ */
+#include "sqlite.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <time.h>
+#include <unistd.h>
+
+#define US 1000LL
+#define MS (1000 * US)
+#define SECOND (1000 * MS)
+#define HOT_TIME (10 * MS) /* how long after an event to look often */
+#define HOT_PERIOD (200 * US)
+#define UNSETTLED_TIME (2 * SECOND) /* how long after an event to look now and then */
+#define UNSETTLED_PERIOD (250 * MS)
+#define IDLE_PERIOD (30 * SECOND)
+
+struct sqlite_watch {
+	struct store_watch watch;
+	sqlite3 *handle;
+	sqlite3_stmt *data_version;
+	int64_t seen;
+	int fd;                        /* inotify */
+	char *path, *log_name;         /* the database; the file name of its log */
+	int64_t last_event, last_look; /* monotonic, ns */
+};
+
+static int64_t monotonic_now(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * SECOND + ts.tv_nsec;
+}
+
+/* Watches the log; it is there as long as a connection is open, but may come and go before. */
+static void watch_log(struct sqlite_watch *watch)
+{
+	char *log;
+	if (asprintf(&log, "%s-wal", watch->path) < 0)
+		return;
+	inotify_add_watch(watch->fd, log, IN_MODIFY);
+	free(log);
+}
+
+static int watch_files(struct sqlite_watch *watch)
+{
+	char *dir;
+	const char *base;
+	watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (watch->fd < 0)
+		return store_fail(-errno, "inotify: %s", strerror(errno));
+	int err = name_split(watch->path, &dir, &base);
+	if (err)
+		return err;
+	if (inotify_add_watch(watch->fd, watch->path, IN_MODIFY) < 0 ||
+		inotify_add_watch(watch->fd, *dir ? dir : "/", IN_CREATE | IN_MOVED_TO) < 0)
+		err = store_fail(-errno, "can't watch %s: %s", watch->path, strerror(errno));
+	free(dir);
+	if (!err && asprintf(&watch->log_name, "%s-wal", base) < 0) {
+		watch->log_name = NULL;
+		err = store_fail(-ENOMEM, "out of memory");
+	}
+	watch_log(watch);
+	return err;
+}
+
+/* *ret_changed: data_version differs from the one seen before. */
+static int look(struct sqlite_watch *watch, bool *ret_changed)
+{
+	int code = sqlite3_step(watch->data_version);
+	int64_t version = sqlite3_column_int64(watch->data_version, 0);
+	watch->last_look = monotonic_now();
+	if (code != SQLITE_ROW) {
+		int err = sqlite_fail(watch->handle, code);
+		sqlite3_reset(watch->data_version);
+		return err;
+	}
+	sqlite3_reset(watch->data_version);
+	*ret_changed = version != watch->seen;
+	watch->seen = version;
+	return 0;
+}
+
+int sqlite_watch_create(struct store *store, struct store_watch **ret_watch)
+{
+	struct sqlite_watch *watch = calloc(1, sizeof(*watch));
+	bool changed;
+	if (!watch)
+		return store_fail(-ENOMEM, "out of memory");
+	watch->watch.engine = &sqlite_engine;
+	watch->fd = -1;
+	int err = -ENOMEM;
+	watch->path = strdup(store->url);
+	if (!watch->path) {
+		store_fail(err, "out of memory");
+		goto destroy_watch;
+	}
+	int flags = store->options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+	err = sqlite_connect(store->url, flags, store->options.busy_timeout_ms, &watch->handle);
+	if (err)
+		goto destroy_watch;
+	int code = sqlite3_prepare_v2(
+		watch->handle, "PRAGMA data_version", -1, &watch->data_version, NULL);
+	err = code == SQLITE_OK ? watch_files(watch) : sqlite_fail(watch->handle, code);
+	if (!err)
+		err = look(watch, &changed);
+	if (err)
+		goto destroy_watch;
+	*ret_watch = &watch->watch;
+	return 0;
+
+destroy_watch:
+	sqlite_watch_destroy(&watch->watch);
+	return err;
+}
+
+void sqlite_watch_destroy(struct store_watch *base)
+{
+	struct sqlite_watch *watch = (struct sqlite_watch *)base;
+	sqlite3_finalize(watch->data_version);
+	sqlite3_close(watch->handle);
+	if (watch->fd >= 0)
+		close(watch->fd);
+	free(watch->log_name);
+	free(watch->path);
+	free(watch);
+}
+
+/* Takes what inotify has to say; true when the database or its log may have been written. */
+static bool drain_events(struct sqlite_watch *watch)
+{
+	char buffer[16 * (sizeof(struct inotify_event) + NAME_MAX + 1)]
+		__attribute__((aligned(__alignof__(struct inotify_event))));
+	bool relevant = false;
+	ssize_t size;
+	while ((size = read(watch->fd, buffer, sizeof(buffer))) > 0) {
+		for (char *p = buffer; p < buffer + size;) {
+			const struct inotify_event *event = (const struct inotify_event *)p;
+			bool log = event->len && !strcmp(event->name, watch->log_name);
+			if (log)
+				watch_log(watch);
+			relevant |= log || (event->mask & (IN_MODIFY | IN_Q_OVERFLOW));
+			p += sizeof(*event) + event->len;
+		}
+	}
+	return relevant;
+}
+
+/* How long to sleep until the next look. */
+static int64_t time_to_look(const struct sqlite_watch *watch, int64_t now)
+{
+	int64_t age = now - watch->last_event;
+	int64_t period = watch->last_event && age < HOT_TIME         ? HOT_PERIOD
+			 : watch->last_event && age < UNSETTLED_TIME ? UNSETTLED_PERIOD
+								     : IDLE_PERIOD;
+	int64_t left = watch->last_look + period - now;
+	return left > 0 ? left : 0;
+}
+
+/* Sleeps; *ret_woken: by wake_fd. An event counts as a reason to look at once. */
+static int sleep_for(struct sqlite_watch *watch, int wake_fd, int64_t ns, bool *ret_woken)
+{
+	struct pollfd fds[] = {
+		{.fd = watch->fd, .events = POLLIN}, {.fd = wake_fd, .events = POLLIN}};
+	struct timespec ts = {.tv_sec = ns / SECOND, .tv_nsec = ns % SECOND};
+	int n = ppoll(fds, 2, &ts, NULL);
+	if (n < 0 && errno != EINTR)
+		return store_fail(-errno, "poll: %s", strerror(errno));
+	*ret_woken = n > 0 && fds[1].revents;
+	if (n > 0 && fds[0].revents && drain_events(watch))
+		watch->last_event = monotonic_now();
+	return 0;
+}
+
+int sqlite_watch_wait(struct store_watch *base, int wake_fd, int timeout_ms, bool *ret_changed)
+{
+	struct sqlite_watch *watch = (struct sqlite_watch *)base;
+	int64_t now = monotonic_now();
+	int64_t deadline = timeout_ms < 0 ? INT64_MAX : now + timeout_ms * MS;
+	bool changed = false, woken = false;
+	for (;;) {
+		int64_t sleep = time_to_look(watch, now);
+		if (sleep > deadline - now)
+			sleep = deadline - now;
+		int err = sleep_for(watch, wake_fd, sleep, &woken);
+		if (!err)
+			err = look(watch, &changed);
+		if (err)
+			return err;
+		now = monotonic_now();
+		if (changed || woken || now >= deadline)
+			break;
+	}
+	*ret_changed = changed;
+	return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* sqlite.h - what the files of the SQLite engine share; private to fs/store. */
+#ifndef PYMODFS_STORE_SQLITE_H
+#define PYMODFS_STORE_SQLITE_H
+
+#include "store-private.h"
+
+#include <sqlite3.h>
+
+struct sqlite_db {
+	struct db db;
+	sqlite3 *handle;
+	sqlite3_stmt *statements[N_SQL]; /* prepared when first used */
+	int64_t affected;
+};
+
+/* ---- sqlite-error.c ---- */
+
+/* The errno for a result code of SQLite, with the words of the connection (which may be NULL). */
+int sqlite_fail(sqlite3 *handle, int code);
+
+/* ---- sqlite-open.c ---- */
+
+int sqlite_open(struct store *store, bool write, struct db **ret_db);
+void sqlite_close(struct db *db);
+int sqlite_read_setting(struct store *store, struct db_setting *ret_setting);
+/*
+ * A connection to path with all the protections on. flags: SQLITE_OPEN_READONLY, or READWRITE with or without
+ * CREATE.
+ */
+int sqlite_connect(const char *path, int flags, int busy_timeout_ms, sqlite3 **ret_handle);
+/* *ret_setting stays as it is when init has not been here: -ENOENT. */
+int sqlite_load_setting(sqlite3 *handle, const char *path, struct db_setting *ret_setting);
+
+/* ---- sqlite-watch.c ---- */
+
+int sqlite_watch_create(struct store *store, struct store_watch **ret_watch);
+void sqlite_watch_destroy(struct store_watch *watch);
+int sqlite_watch_wait(struct store_watch *watch, int wake_fd, int timeout_ms, bool *ret_changed);
+
+#endif

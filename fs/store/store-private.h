@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* store-private.h - the store's own structures, shared by the files of fs/store. */
+#ifndef PYMODFS_STORE_PRIVATE_H
+#define PYMODFS_STORE_PRIVATE_H
+
+#include "db.h"
+#include "store.h"
+
+#include <pthread.h>
+
+#define STORE_SCHEMA 1 /* the schema that this program writes and reads */
+
+struct store {
+	const struct db_engine *engine;
+	char *url;
+	struct db_setting setting;
+	struct store_options options;
+	/* Held from store_begin() to commit or abort; protects writer and txn. */
+	pthread_mutex_t write_lock;
+	struct db *writer; /* opened by the first store_begin() */
+};
+
+struct store_reader {
+	struct db *db;
+	bool snapshot; /* between begin and end, or inside a write transaction */
+};
+
+struct store_txn {
+	struct store *store;
+	struct store_reader reader;
+};
+
+/* ---- store.c ---- */
+
+void setting_finish(struct db_setting *setting);
+
+/* ---- node.c ---- */
+
+/* A db_row_fn for a row of node columns; arg is a struct node_result. */
+struct node_result {
+	struct store_node node;
+	bool found;
+};
+int node_take(void *arg, const struct db_row *row);
+void node_from_row(struct store_node *ret_node, const struct db_row *row);
+/* Runs a statement that gives a node; `missing` is the errno when it gives none. */
+int node_find(struct db *db, enum sql sql, const struct db_value *values, size_t n_values,
+	int missing, struct store_node *ret_node);
+
+/* ---- name.c ---- */
+
+/* A file name: 1 to 255 bytes of UTF-8, no '/', not "." or "..". 0, or a negative errno. */
+int name_check(const char *name);
+/* dir + '/' + base, without the slash in the root; the caller frees. NULL: no memory. */
+char *name_join(const char *dir, const char *base);
+/* Splits a path: its last segment, and in *ret_dir (the caller frees) what is before it. */
+int name_split(const char *path, char **ret_dir, const char **ret_base);
+/*
+ * The dotted name of the module that a file `base` in the directory with path `dir` would be; the caller frees.
+ * *ret_module is NULL where it would be none.
+ */
+int name_module(const char *dir, const char *base, char **ret_module);
+
+/* ---- write.c ---- */
+
+/* Makes the directory and all above it last although they become empty. */
+int write_make_explicit(struct db *db, int64_t dir);
+/* A file that is no module. mtime etc. as for a new version. */
+int write_create_resource(struct db *db, int64_t parent, const char *name, enum store_kind kind,
+	const void *data, size_t size, int64_t *ret_id);
+int write_create_module(struct db *db, const char *module, const void *data, size_t size,
+	int64_t parent, const char *name, int64_t *ret_id);
+/* Removes a file of whatever kind and shows what it was hiding. */
+int write_remove_file(struct db *db, const struct store_node *node);
+/* Shows modules that could not be shown while something was in their place. */
+int write_unhide(struct db *db, const char *path);
+int write_attr(struct db *db, int64_t id, const struct store_attr *attr);
+/* The name is fit and free, the parent is a directory. */
+int write_check_place(struct db *db, int64_t parent, const char *name);
+
+/* ---- read.c ---- */
+
+/* The text that a statement gives for an id; the caller frees. -ESTALE where it gives none. */
+int read_text(struct db *db, enum sql sql, int64_t id, char **ret_text);
+/* A path of a node on this connection; the caller frees. */
+int read_path(struct db *db, int64_t id, char **ret_path);
+
+#endif

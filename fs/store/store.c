@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening and closing a store: picks the engine by the URL, reads the settings that init left, and
+ * refuses what it doesn't understand. A store is immutable after store_open() but for its writer,
+ * which write_lock protects (txn.c).
+ */
+#include "store-private.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void setting_finish(struct db_setting *setting)
+{
+	free(setting->uuid);
+	free(setting->table);
+	free(setting->name_column);
+	free(setting->source_column);
+}
+
+static const struct db_engine *engine_for(const char *url)
+{
+	return &sqlite_engine;
+}
+
+/* Opens one connection and closes it, to see that everything is as it must be. */
+static int probe(struct store *store)
+{
+	struct db *db;
+	int err = store->engine->open(store, false, &db);
+	if (err)
+		return err;
+	store->engine->close(db);
+	return 0;
+}
+
+int store_open(const char *url, const struct store_options *options, struct store **ret_store)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	if (!store)
+		return store_fail(-ENOMEM, "out of memory");
+	if (options)
+		store->options = *options;
+	if (store->options.busy_timeout_ms <= 0)
+		store->options.busy_timeout_ms = 5000;
+	store->engine = engine_for(url);
+	pthread_mutex_init(&store->write_lock, NULL);
+	int err = -ENOMEM;
+	store->url = strdup(url);
+	if (!store->url) {
+		store_fail(err, "out of memory");
+		goto destroy_store;
+	}
+	err = store->engine->read_setting(store, &store->setting);
+	if (err)
+		goto destroy_store;
+	err = probe(store);
+	if (err)
+		goto destroy_store;
+	*ret_store = store;
+	return 0;
+
+destroy_store:
+	store_close(store);
+	return err;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	if (store->writer)
+		store->engine->close(store->writer);
+	pthread_mutex_destroy(&store->write_lock);
+	setting_finish(&store->setting);
+	free(store->url);
+	free(store);
+}
+
+const char *store_url(const struct store *store)
+{
+	return store->url;
+}
+
+const char *store_table(const struct store *store)
+{
+	return store->setting.table;
+}
+
+const char *store_uuid(const struct store *store)
+{
+	return store->setting.uuid;
+}
+
+int store_reader_create(struct store *store, struct store_reader **ret_reader)
+{
+	struct store_reader *reader = calloc(1, sizeof(*reader));
+	if (!reader)
+		return store_fail(-ENOMEM, "out of memory");
+	int err = store->engine->open(store, false, &reader->db);
+	if (err) {
+		free(reader);
+		return err;
+	}
+	*ret_reader = reader;
+	return 0;
+}
+
+void store_reader_destroy(struct store_reader *reader)
+{
+	if (!reader)
+		return;
+	store_reader_end(reader);
+	reader->db->engine->close(reader->db);
+	free(reader);
+}
+
+int store_reader_begin(struct store_reader *reader)
+{
+	int err = reader->db->engine->begin_read(reader->db);
+	reader->snapshot = !err;
+	return err;
+}
+
+void store_reader_end(struct store_reader *reader)
+{
+	if (reader->snapshot)
+		reader->db->engine->end_read(reader->db);
+	reader->snapshot = false;
+}
+
+int store_watch_create(struct store *store, struct store_watch **ret_watch)
+{
+	return store->engine->watch_create(store, ret_watch);
+}
+
+void store_watch_destroy(struct store_watch *watch)
+{
+	if (watch)
+		watch->engine->watch_destroy(watch);
+}
+
+int store_watch_wait(struct store_watch *watch, int wake_fd, int timeout_ms, bool *ret_changed)
+{
+	return watch->engine->watch_wait(watch, wake_fd, timeout_ms, ret_changed);
+}

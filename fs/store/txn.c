@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Write transactions. A store has one connection that writes, opened by the first transaction and
+ * protected by write_lock, which is held from begin to commit or abort: so writers of one process queue
+ * here and not in the database's busy handler. Waiting, here and there together, is bounded by the
+ * busy time-out. Whatever fails, the transaction is rolled back and every statement reset, so that
+ * the next one starts from nothing.
+ */
+#include "store-private.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
+}
+
+static int lock_writer(struct store *store, int64_t deadline)
+{
+	struct timespec ts = {.tv_sec = deadline / 1000, .tv_nsec = deadline % 1000 * 1000000};
+	int err = pthread_mutex_clocklock(&store->write_lock, CLOCK_MONOTONIC, &ts);
+	if (err == ETIMEDOUT)
+		return store_fail(-EBUSY, "another save took longer than the busy time-out");
+	return err ? store_fail(-err, "%s", strerror(err)) : 0;
+}
+
+static int begin_locked(struct store *store, const struct store_origin *origin, int64_t deadline)
+{
+	int err = 0;
+	if (!store->writer)
+		err = store->engine->open(store, true, &store->writer);
+	if (err)
+		return err;
+	int64_t left = deadline - now_ms();
+	err = store->engine->begin_write(store->writer, left > 0 ? (int)left : 0);
+	if (err || !origin)
+		return err;
+	err = db_do(store->writer, SQL_SET_ORIGIN,
+		DB_VALUES(db_int_or_null(origin->uid), db_int_or_null(origin->pid),
+			db_text(origin->command)));
+	if (err)
+		store->engine->rollback(store->writer);
+	return err;
+}
+
+int store_begin(struct store *store, const struct store_origin *origin, struct store_txn **ret_txn)
+{
+	int64_t deadline = now_ms() + store->options.busy_timeout_ms;
+	if (store->options.read_only)
+		return store_fail(-EROFS, "the database was opened read-only");
+	struct store_txn *txn = calloc(1, sizeof(*txn));
+	if (!txn)
+		return store_fail(-ENOMEM, "out of memory");
+	int err = lock_writer(store, deadline);
+	if (err)
+		goto free_txn;
+	err = begin_locked(store, origin, deadline);
+	if (err)
+		goto unlock;
+	txn->store = store;
+	txn->reader.db = store->writer;
+	txn->reader.snapshot = true;
+	*ret_txn = txn;
+	return 0;
+
+unlock:
+	pthread_mutex_unlock(&store->write_lock);
+free_txn:
+	free(txn);
+	return err;
+}
+
+static void txn_finish(struct store_txn *txn)
+{
+	pthread_mutex_unlock(&txn->store->write_lock);
+	free(txn);
+}
+
+int store_commit(struct store_txn *txn, int64_t *ret_change)
+{
+	struct db *db = txn->reader.db;
+	int64_t change;
+	int err = db_do(db, SQL_CLEAR_ORIGIN, DB_NO_VALUES);
+	if (!err)
+		err = db_number(db, SQL_LAST_CHANGE, DB_NO_VALUES, 0, &change);
+	if (!err)
+		err = db->engine->commit(db);
+	else
+		db->engine->rollback(db);
+	txn_finish(txn);
+	if (!err)
+		*ret_change = change;
+	return err;
+}
+
+void store_abort(struct store_txn *txn)
+{
+	if (!txn)
+		return;
+	txn->reader.db->engine->rollback(txn->reader.db);
+	txn_finish(txn);
+}
+
+struct store_reader *store_txn_reader(struct store_txn *txn)
+{
+	return &txn->reader;
+}
