@@ -65,7 +65,7 @@ static const char *const texts[N_SQL] = {
 			      " FROM pymodfs_change WHERE id IN (SELECT min(id) FROM pymodfs_change"
 			      " WHERE +dir = ?1 AND id > ?2 GROUP BY base) ORDER BY id",
 	[SQL_AT_VERSION] = "SELECT size, mtime FROM pymodfs_version WHERE id = ?1",
-	[SQL_FIRST_CHANGE] = "SELECT value FROM pymodfs_setting WHERE key = 'feed_start'",
+	[SQL_FEED_START] = "SELECT value FROM pymodfs_setting WHERE key = 'feed_start'",
 	[SQL_HISTORY] =
 		"SELECT v.id, v.node, v.size, v.mtime, v.time, v.uid, v.pid, v.command, v.path,"
 		" n.id IS NOT NULL, n.id IS NOT NULL OR v.content IS NOT NULL"

@@ -198,7 +198,10 @@ int store_hidden(struct store_reader *reader, int (*fn)(void *arg, const char *n
 
 /* ---- writing: one transaction at a time, all or nothing ---- */
 
-/* Waits for other writers, at most the busy time-out; takes the database's write lock. */
+/*
+ * Waits for other writers, at most timeout_ms (-1: the busy time-out of the options), and takes the database's
+ * write lock.
+ */
 int store_begin(struct store *store, const struct store_origin *origin, int timeout_ms,
 	struct store_txn **ret_txn);
 /*
