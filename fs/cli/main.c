@@ -15,6 +15,7 @@ static const struct command {
 	const char *summary;
 } commands[] = {
 	{"init", cmd_init, "set a database up, or adopt a table of an existing one"},
+	{"mount", cmd_mount, "mount a database on a directory"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -19,6 +19,7 @@
 
 #include "../tree/feed.h"
 #include "../tree/tree.h"
+#include "log.h"
 
 struct pycache;
 struct control;
@@ -28,7 +29,8 @@ struct publisher;
 struct mount {
 	struct fuse_session *session;
 	struct store *store;
-	struct store_reader *reader; /* the session thread's */
+	struct store_reader *reader;        /* the session thread's */
+	struct store_reader *writer_reader; /* the writer's thread's */
 	struct tree *tree;
 	struct feed *feed;
 	struct control *control;
@@ -40,6 +42,10 @@ struct mount {
 	gid_t gid;
 	bool read_only;
 	bool allow_other;
+	int busy_timeout_ms; /* how long a change waits for another writer's lock */
+	void (*ready)(
+		void *arg); /* called once when the kernel has been answered for the first time */
+	void *ready_arg;
 	double timeout; /* seconds that the kernel may cache what is invalidated when it changes */
 };
 
@@ -48,9 +54,9 @@ struct mount {
  * request to those of its inode's (its parent's) class. A handler that is NULL is answered with ENOSYS, or EPERM for
  * what would change something. fuse_req_userdata(req) is the struct mount.
  */
-extern const struct fuse_lowlevel_ops dir_ops; /* directories of the store */
+extern const struct fuse_lowlevel_ops dir_ops;     /* directories of the store */
 extern const struct fuse_lowlevel_ops version_ops; /* committed versions */
-extern const struct fuse_lowlevel_ops draft_ops; /* uncommitted content */
+extern const struct fuse_lowlevel_ops draft_ops;   /* uncommitted content */
 extern const struct fuse_lowlevel_ops control_ops; /* .pymodfs */
 extern const struct fuse_lowlevel_ops pycache_ops; /* __pycache__ */
 
@@ -62,10 +68,14 @@ int control_create(struct mount *mount, struct control **ret_control);
 void control_destroy(struct control *control);
 /* The entry `.pymodfs` of the root. */
 void control_reply_root(struct mount *mount, fuse_req_t req);
+/* The kernel drops n look-ups of ino. */
+void control_forget(struct mount *mount, uint64_t ino, uint64_t n);
 
 /* ---- __pycache__ (pycache.c) ---- */
 int pycache_create(struct mount *mount, struct pycache **ret_pycache);
 void pycache_destroy(struct pycache *pycache);
+/* The kernel drops n look-ups of ino. */
+void pycache_forget(struct mount *mount, uint64_t ino, uint64_t n);
 /* LOOKUP, MKDIR, RMDIR of the name `__pycache__` in the store's directory dir (a node id). */
 void pycache_lookup_root(struct mount *mount, fuse_req_t req, int64_t dir);
 void pycache_mkdir_root(struct mount *mount, fuse_req_t req, int64_t dir, mode_t mode);
@@ -81,26 +91,30 @@ void pycache_drop_dir(struct mount *mount, int64_t dir);
 void pycache_drop_module(struct mount *mount, int64_t dir, const char *file_name);
 
 /* ---- the writer's thread (writer.c) ---- */
-/*
- * Queues fn(arg) for the writer's thread; it runs after all that was queued before. deadline_ns
- * (CLOCK_MONOTONIC) is fn's own affair. -ENOMEM.
- */
+int writer_create(struct mount *mount, struct writer **ret_writer);
+/* Finishes what is queued, then ends the thread. */
+void writer_destroy(struct writer *writer);
+/* Queues fn(arg) for the writer's thread; it runs after all that was queued before. -ENOMEM. */
 int mount_submit(struct mount *mount, void (*fn)(void *arg), void *arg);
 
 /* ---- the publisher's thread (publisher.c) ---- */
+int publisher_create(struct mount *mount, struct publisher **ret_publisher);
+void publisher_destroy(struct publisher *publisher);
 /*
- * Answers req with an error code of 0 (or calls done(arg), which must not block) as soon as all changes up to `change` are
- * published. Either req or done.
+ * Calls done(arg), which must not block, on the publisher's thread as soon as all changes up to `change` are published. When there
+ * is no memory to wait it is called at once.
  */
 void publisher_wait(struct mount *mount, int64_t change, void (*done)(void *arg), void *arg);
+/* Something has a time now that the publisher has to look at (tree_next_expiry). */
+void publisher_wake(struct mount *mount);
 
 /* ---- small helpers (reply.c) ---- */
+/* For readdirplus. */
+void entry_to_fuse(const struct mount *mount, const struct tree_entry *entry,
+	struct fuse_entry_param *ret_param);
 void reply_entry(struct mount *mount, fuse_req_t req, const struct tree_entry *entry);
 void reply_attr(struct mount *mount, fuse_req_t req, const struct stat *attr, bool lasting);
 void reply_error(fuse_req_t req, int error); /* a negative errno, or 0 */
 struct tree_caller caller_of(fuse_req_t req);
-
-/* Logging: one line to stderr or syslog; level as for syslog(3). */
-void mount_log(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

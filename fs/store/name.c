@@ -16,7 +16,7 @@
 /* As in the view pymodfs_place: with ".py" the path fits into PATH_MAX. */
 #define MODULE_NAME_MAX 4092
 
-int name_check(const char *name)
+int store_check_name(const char *name)
 {
 	size_t size = strlen(name);
 	if (!size)

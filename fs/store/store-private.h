@@ -49,8 +49,6 @@ int node_find(struct db *db, enum sql sql, const struct db_value *values, size_t
 
 /* ---- name.c ---- */
 
-/* A file name: 1 to 255 bytes of UTF-8, no '/', not "." or "..". 0, or a negative errno. */
-int name_check(const char *name);
 /* dir + '/' + base, without the slash in the root; the caller frees. NULL: no memory. */
 char *name_join(const char *dir, const char *base);
 /* Splits a path: its last segment, and in *ret_dir (the caller frees) what is before it. */

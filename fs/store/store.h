@@ -213,6 +213,9 @@ void store_abort(struct store_txn *txn);
 /* Reads inside the transaction, its own changes included. Ends with it. */
 struct store_reader *store_txn_reader(struct store_txn *txn);
 
+/* Can it be a file name here? -EILSEQ, -ENAMETOOLONG, -EINVAL (empty, `.`, `..`, or a slash in it). */
+int store_check_name(const char *name);
+
 /* Attributes for the functions below. */
 struct store_attr {
 	unsigned set; /* which of the fields hold, STORE_SET_... */

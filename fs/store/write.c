@@ -37,7 +37,7 @@ static int check_free(struct db *db, int64_t parent, const char *name)
 int write_check_place(struct db *db, int64_t parent, const char *name)
 {
 	struct store_node dir;
-	int err = name_check(name);
+	int err = store_check_name(name);
 	if (!err)
 		err = get_node(db, parent, &dir);
 	if (!err && dir.kind != STORE_DIR)

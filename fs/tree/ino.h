@@ -15,8 +15,8 @@
 
 enum ino_class {
 	INO_VERSION = 2, /* an immutable version of a file; id: the version's */
-	INO_DIR = 3, /* a directory; id: the store node's */
-	INO_DRAFT = 4, /* content that is not committed, in memory */
+	INO_DIR = 3,     /* a directory; id: the store node's */
+	INO_DRAFT = 4,   /* content that is not committed, in memory */
 	INO_CONTROL = 5, /* .pymodfs and what is below it */
 	INO_PYCACHE = 6, /* __pycache__ and what is in it */
 };

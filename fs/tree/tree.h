@@ -38,13 +38,13 @@
 
 struct tree;
 struct tree_file; /* an open file */
+struct draft;
 
 struct tree_options {
 	uid_t uid; /* owner of what has no owner of its own */
 	gid_t gid;
-	mode_t umask; /* taken from 0666 and 0777 for what has no mode of its own */
-	int busy_timeout_ms; /* how long a change waits for another writer's lock */
-	size_t file_max; /* bytes of one file: -EFBIG above */
+	mode_t umask;      /* taken from 0666 and 0777 for what has no mode of its own */
+	size_t file_max;   /* bytes of one file: -EFBIG above */
 	size_t memory_max; /* bytes of all drafts together: -ENOSPC above */
 };
 
@@ -67,12 +67,97 @@ void tree_destroy(struct tree *tree);
 /* ---- names and attributes ---- */
 int tree_lookup(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
 	uint64_t dir, const char *name, struct tree_entry *ret_entry);
-int tree_getattr(struct tree *tree, struct store_reader *reader, uint64_t ino, struct stat *ret_attr,
-	bool *ret_lasting);
+int tree_getattr(struct tree *tree, struct store_reader *reader, uint64_t ino,
+	struct stat *ret_attr, bool *ret_lasting);
 /* The kernel drops n look-ups of ino (only drafts count them). */
 void tree_forget(struct tree *tree, uint64_t ino, uint64_t n);
 
 /* st_* of a store's node. */
 void tree_stat_node(const struct tree *tree, const struct store_node *node, struct stat *ret_attr);
+
+/*
+ * The entries of a directory after position `after` (0: from the start), without . and .. ; an entry's `position` is
+ * what to go on from. fn returns 0, or something else to stop.
+ */
+struct tree_dirent {
+	const char *name;
+	struct tree_entry
+		entry; /* entry.ino 0: do not look it up from this (it may be cached for nobody) */
+	int64_t position;
+};
+typedef int tree_dirent_fn(void *arg, const struct tree_dirent *dirent);
+int tree_list(struct tree *tree, struct store_reader *reader, uint64_t dir, int64_t after,
+	tree_dirent_fn *fn, void *arg);
+/* Is a dropping or an uncommitted file in the directory? */
+bool tree_has_drafts(struct tree *tree, int64_t dir);
+
+/* The target of a symbolic link; the caller frees. */
+int tree_readlink(struct tree *tree, struct store_reader *reader, uint64_t ino, char **ret_target);
+
+/* ---- open files ---- */
+
+/*
+ * flags as for open(2). -ESTALE: walk the path once more (see above). *ret_lasting: what the kernel has cached of
+ * the content stays right.
+ */
+int tree_open(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
+	uint64_t ino, int flags, struct tree_file **ret_file, bool *ret_lasting);
+/* A new file, not in the store before it is committed. -EEXIST only with O_EXCL. */
+int tree_create_file(struct tree *tree, struct store_reader *reader,
+	const struct tree_caller *caller, uint64_t dir, const char *name, mode_t mode, int flags,
+	struct tree_entry *ret_entry, struct tree_file **ret_file);
+/* Hands the bytes to emit, once, also when there are none; the tree's lock may be held meanwhile. */
+int tree_read(struct tree *tree, struct store_reader *reader, struct tree_file *file, off_t offset,
+	size_t size, void (*emit)(void *arg, const void *data, size_t size), void *arg);
+int tree_write(
+	struct tree *tree, struct tree_file *file, const void *data, size_t size, off_t offset);
+/* ftruncate; and truncate(2) on a draft, which has to be committed then (*ret_draft, pinned; else NULL). */
+int tree_truncate(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
+	uint64_t ino, struct tree_file *file, off_t size, struct draft **ret_draft);
+
+/*
+ * close(2) or fsync(2) of a file: is there something to commit? If so *ret_draft is what to give to tree_commit(),
+ * pinned; else NULL. A close that isn't a save (the process is being killed, or has another
+ * descriptor of the same open) gives NULL.
+ */
+void tree_flush(struct tree *tree, const struct tree_caller *caller, struct tree_file *file,
+	bool closing, struct draft **ret_draft);
+/* The last close. Frees file; *ret_draft as in tree_flush(). */
+void tree_release(struct tree *tree, struct tree_file *file, struct draft **ret_draft);
+
+/* ---- changes: on the writer's thread ---- */
+
+struct tree_request {
+	struct tree_caller caller;
+	char command[64]; /* of the caller; "" if unknown */
+	int64_t deadline; /* CLOCK_MONOTONIC, ns: until when to wait for another writer's lock */
+};
+
+/*
+ * Commits a draft and unpins it. On failure the file is as it was, and what was written stays in the draft, to be
+ * committed by a later fsync or close if more is written, else dropped. *ret_change: what to wait for until everybody sees it; 0: nothing.
+ */
+int tree_commit(struct tree *tree, const struct tree_request *request, struct draft *draft,
+	int64_t *ret_change);
+/* The name by which a pinned draft was opened. */
+const char *tree_draft_name(const struct draft *draft);
+/* Lets go of a draft that is not going to be committed. */
+void tree_unpin(struct tree *tree, struct draft *draft);
+
+int tree_make_node(struct tree *tree, const struct tree_request *request, uint64_t dir,
+	const char *name, mode_t mode, const char *target, struct tree_entry *ret_entry);
+int tree_unlink(
+	struct tree *tree, const struct tree_request *request, uint64_t dir, const char *name);
+int tree_rmdir(struct tree *tree, const struct tree_request *request, uint64_t dir,
+	const char *name, int64_t *ret_dir);
+int tree_rename(struct tree *tree, const struct tree_request *request, uint64_t dir,
+	const char *name, uint64_t new_dir, const char *new_name, unsigned int flags);
+int tree_set_attr(struct tree *tree, const struct tree_request *request, uint64_t ino,
+	const struct store_attr *attr, int64_t *ret_change);
+
+/* When the next file that is aside becomes a deleted one (CLOCK_MONOTONIC, ns); INT64_MAX: none. */
+int64_t tree_next_expiry(struct tree *tree);
+/* Deletes those whose time has come. */
+int tree_expire(struct tree *tree, const struct tree_request *request);
 
 #endif

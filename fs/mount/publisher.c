@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The publisher's thread: sees commits, whoever made them, and makes them seen. For each batch of changes it first
+ * tells the kernel to forget what it has cached of them, then raises the generation (which wakes readers of the
+ * feed), then lets the saves return that waited for it. So who waited for any of these sees the new state.
+ *
+ * Only this thread calls fuse_lowlevel_notify_*: it may block on a directory's lock that the kernel holds for a request
+ * which the session thread, or the writer, is yet to answer. They never wait for this thread.
+ *
+ * A name that leads to a directory is expired, not invalidated: the kernel asks again but keeps the entry of one that is still the
+ * same, so that who has it as working directory keeps it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "job.h"
+#include "mount.h"
+
+#define RETRY_MS 250 /* after an error of the store */
+
+struct waiter {
+	int64_t change;
+	void (*done)(void *arg);
+	void *arg;
+	struct waiter *next;
+};
+
+struct publisher {
+	struct mount *mount;
+	struct store_reader *reader;
+	struct store_watch *watch;
+	int wake;
+	pthread_t thread;
+	int64_t published; /* the newest change that is; this thread's own */
+	bool failing;      /* likewise */
+
+	pthread_mutex_t lock; /* guards all below */
+	struct waiter *waiters;
+	bool stopping;
+};
+
+static void invalidate_name(struct mount *mount, const struct store_change *change)
+{
+	uint64_t parent = ino_make(INO_DIR, change->parent);
+	size_t length = strlen(change->name);
+	if (change->kind == STORE_DIR)
+		fuse_lowlevel_notify_expire_entry(
+			mount->session, parent, change->name, length, FUSE_LL_EXPIRE_ONLY);
+	else
+		fuse_lowlevel_notify_inval_entry(mount->session, parent, change->name, length);
+	if (change->op != STORE_UPDATE)
+		fuse_lowlevel_notify_inval_inode(mount->session, parent, 0, 0);
+}
+
+static void invalidate_attr(struct mount *mount, const struct store_change *change)
+{
+	uint64_t ino = change->kind == STORE_DIR ? ino_make(INO_DIR, change->node)
+						 : ino_make(INO_VERSION, change->version);
+	fuse_lowlevel_notify_inval_inode(mount->session, ino, -1, 0);
+}
+
+static int publish_change(void *arg, const struct store_change *change)
+{
+	struct publisher *publisher = arg;
+	struct mount *mount = publisher->mount;
+	if (change->op == STORE_ATTR)
+		invalidate_attr(mount, change);
+	else
+		invalidate_name(mount, change);
+	if (change->kind == STORE_MODULE &&
+		(change->op == STORE_UPDATE || change->op == STORE_DELETE))
+		pycache_drop_module(mount, change->parent, change->name);
+	feed_add(mount->feed, change);
+	publisher->published = change->id;
+	return 0;
+}
+
+static int publish(struct publisher *publisher)
+{
+	feed_begin(publisher->mount->feed);
+	int r = store_changes(publisher->reader, publisher->published, publish_change, publisher);
+	feed_end(publisher->mount->feed, publisher->published);
+	if (r < 0 && !publisher->failing)
+		mount_log(LOG_ERR, "can't read the changes: %s", store_error());
+	publisher->failing = r < 0;
+	return r;
+}
+
+/* Those whose change is published, or all of them. */
+static struct waiter *take_waiters(struct publisher *publisher, bool all)
+{
+	struct waiter *taken = NULL;
+	pthread_mutex_lock(&publisher->lock);
+	for (struct waiter **p = &publisher->waiters; *p;) {
+		struct waiter *waiter = *p;
+		if (!all && waiter->change > publisher->published) {
+			p = &waiter->next;
+			continue;
+		}
+		*p = waiter->next;
+		waiter->next = taken;
+		taken = waiter;
+	}
+	pthread_mutex_unlock(&publisher->lock);
+	return taken;
+}
+
+static void finish_waiters(struct publisher *publisher, bool all)
+{
+	struct waiter *waiter = take_waiters(publisher, all);
+	while (waiter) {
+		struct waiter *next = waiter->next;
+		waiter->done(waiter->arg);
+		free(waiter);
+		waiter = next;
+	}
+}
+
+/* Milliseconds until something is due; -1: nothing is. */
+static int next_timeout(struct publisher *publisher)
+{
+	if (publisher->failing)
+		return RETRY_MS;
+	int64_t expiry = tree_next_expiry(publisher->mount->tree);
+	if (expiry == INT64_MAX)
+		return -1;
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	int64_t ms = expiry / 1000000 - (now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000);
+	return ms < 0 ? 0 : ms < 60000 ? (int)ms + 1 : 60000;
+}
+
+static void drain(int fd)
+{
+	eventfd_t value;
+	(void)eventfd_read(fd, &value);
+}
+
+static bool is_stopping(struct publisher *publisher)
+{
+	pthread_mutex_lock(&publisher->lock);
+	bool stopping = publisher->stopping;
+	pthread_mutex_unlock(&publisher->lock);
+	return stopping;
+}
+
+static void *publisher_main(void *arg)
+{
+	struct publisher *publisher = arg;
+	while (!is_stopping(publisher)) {
+		bool changed;
+		int timeout = next_timeout(publisher);
+		if (timeout == 0) {
+			job_expire(publisher->mount);
+			timeout = RETRY_MS;
+		}
+		int r = store_watch_wait(publisher->watch, publisher->wake, timeout, &changed);
+		if (r < 0)
+			(void)poll(NULL, 0, RETRY_MS);
+		drain(publisher->wake);
+		publish(publisher);
+		finish_waiters(publisher, publisher->failing);
+	}
+	finish_waiters(publisher, true);
+	return NULL;
+}
+
+int publisher_create(struct mount *mount, struct publisher **ret_publisher)
+{
+	struct publisher *publisher = calloc(1, sizeof(*publisher));
+	if (!publisher)
+		return -ENOMEM;
+	publisher->mount = mount;
+	pthread_mutex_init(&publisher->lock, NULL);
+	publisher->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int r = publisher->wake < 0 ? -errno : 0;
+	if (r < 0)
+		goto free_publisher;
+	r = store_reader_create(mount->store, &publisher->reader);
+	if (r < 0)
+		goto close_wake;
+	r = store_watch_create(mount->store, &publisher->watch);
+	if (r < 0)
+		goto destroy_reader;
+	r = store_last_change(publisher->reader, &publisher->published);
+	if (r < 0)
+		goto destroy_watch;
+	r = -pthread_create(&publisher->thread, NULL, publisher_main, publisher);
+	if (r < 0)
+		goto destroy_watch;
+	pthread_setname_np(publisher->thread, "publisher");
+	*ret_publisher = publisher;
+	return 0;
+destroy_watch:
+	store_watch_destroy(publisher->watch);
+destroy_reader:
+	store_reader_destroy(publisher->reader);
+close_wake:
+	close(publisher->wake);
+free_publisher:
+	free(publisher);
+	return r;
+}
+
+void publisher_destroy(struct publisher *publisher)
+{
+	if (!publisher)
+		return;
+	pthread_mutex_lock(&publisher->lock);
+	publisher->stopping = true;
+	pthread_mutex_unlock(&publisher->lock);
+	eventfd_write(publisher->wake, 1);
+	pthread_join(publisher->thread, NULL);
+	store_watch_destroy(publisher->watch);
+	store_reader_destroy(publisher->reader);
+	close(publisher->wake);
+	pthread_mutex_destroy(&publisher->lock);
+	free(publisher);
+}
+
+void publisher_wake(struct mount *mount)
+{
+	eventfd_write(mount->publisher->wake, 1);
+}
+
+void publisher_wait(struct mount *mount, int64_t change, void (*done)(void *arg), void *arg)
+{
+	struct publisher *publisher = mount->publisher;
+	struct waiter *waiter = malloc(sizeof(*waiter));
+	if (!waiter) {
+		done(arg);
+		return;
+	}
+	*waiter = (struct waiter){.change = change, .done = done, .arg = arg};
+	pthread_mutex_lock(&publisher->lock);
+	waiter->next = publisher->waiters;
+	publisher->waiters = waiter;
+	pthread_mutex_unlock(&publisher->lock);
+	publisher_wake(mount);
+}

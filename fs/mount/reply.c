@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Answers to the kernel.
+ */
+#include "mount.h"
+
+#include <errno.h>
+
+struct tree_caller caller_of(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	return (struct tree_caller){.tid = ctx->pid, .uid = ctx->uid, .gid = ctx->gid};
+}
+
+void reply_error(fuse_req_t req, int error)
+{
+	fuse_reply_err(req, -error);
+}
+
+void entry_to_fuse(const struct mount *mount, const struct tree_entry *entry,
+	struct fuse_entry_param *ret_param)
+{
+	double timeout = entry->lasting ? mount->timeout : 0;
+	*ret_param = (struct fuse_entry_param){
+		.ino = entry->ino,
+		.attr = entry->attr,
+		.attr_timeout = timeout,
+		.entry_timeout = timeout,
+	};
+}
+
+void reply_entry(struct mount *mount, fuse_req_t req, const struct tree_entry *entry)
+{
+	struct fuse_entry_param param;
+	if (!entry->ino && !entry->lasting) {
+		reply_error(req, -ENOENT);
+		return;
+	}
+	entry_to_fuse(mount, entry, &param);
+	if (fuse_reply_entry(req, &param) == -ENOENT) /* interrupted: the kernel didn't take it */
+		tree_forget(mount->tree, entry->ino, 1);
+}
+
+void reply_attr(struct mount *mount, fuse_req_t req, const struct stat *attr, bool lasting)
+{
+	fuse_reply_attr(req, attr, lasting ? mount->timeout : 0);
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reads /proc/TID/... of callers. No state, no locks.
+ */
+#include "caller.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Reads a whole small file of /proc; returns its length, or -1. */
+static ssize_t read_proc(pid_t tid, const char *what, char *buffer, size_t size)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)tid, what);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ssize_t n = read(fd, buffer, size - 1);
+	close(fd);
+	if (n >= 0)
+		buffer[n] = '\0';
+	return n;
+}
+
+pid_t caller_process(pid_t tid)
+{
+	char status[1024];
+	if (tid <= 0 || read_proc(tid, "status", status, sizeof(status)) < 0)
+		return tid;
+	const char *tgid = strstr(status, "\nTgid:");
+	long process = tgid ? strtol(tgid + strlen("\nTgid:"), NULL, 10) : 0;
+	return process > 0 ? (pid_t)process : tid;
+}
+
+/* Field 52 of /proc/TID/stat: exit_code, in the form of waitpid(2); set before the files are closed. */
+#define STAT_EXIT_CODE 52
+
+bool caller_is_killed(pid_t tid)
+{
+	char stat[1024];
+	if (tid <= 0 || read_proc(tid, "stat", stat, sizeof(stat)) < 0)
+		return false;
+	char *field = strrchr(stat, ')'); /* the end of field 2, which may hold anything */
+	for (int i = 2; field && i < STAT_EXIT_CODE; i++) {
+		field = strchr(field, ' ');
+		if (field)
+			field++;
+	}
+	return field && (strtol(field, NULL, 10) & 0x7f) != 0;
+}
+
+/* A field of /proc/TID/fdinfo/FD, or -1. */
+static int64_t fdinfo_field(const char *info, const char *field, int base)
+{
+	const char *value = strstr(info, field);
+	return value ? strtoll(value + strlen(field), NULL, base) : -1;
+}
+
+static bool is_writer_of(pid_t tid, const char *fd, const uint64_t *inos, size_t n_inos)
+{
+	char what[64], info[512];
+	snprintf(what, sizeof(what), "fdinfo/%.20s", fd);
+	if (read_proc(tid, what, info, sizeof(info)) < 0)
+		return false;
+	int64_t flags = fdinfo_field(info, "flags:", 8), ino = fdinfo_field(info, "ino:", 10);
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+		return false;
+	for (size_t i = 0; i < n_inos; i++)
+		if ((uint64_t)ino == inos[i])
+			return true;
+	return false;
+}
+
+/*
+ * Is it the last component of the path? The kernel adds " (deleted)" once somebody else's look-up has dropped the entry that
+ * led to the writer's inode (fs/d_path.c).
+ */
+static bool is_last(const char *path, const char *name)
+{
+	const char *last = strrchr(path, '/');
+	size_t n = strlen(name);
+	return last && strncmp(last + 1, name, n) == 0 &&
+	       (last[1 + n] == '\0' || strcmp(last + 1 + n, " (deleted)") == 0);
+}
+
+bool caller_has_duplicate(pid_t tid, const char *name, const uint64_t *inos, size_t n_inos)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)tid);
+	DIR *dir = tid > 0 ? opendir(path) : NULL;
+	if (!dir)
+		return false;
+	bool found = false;
+	for (struct dirent *entry; !found && (entry = readdir(dir));) {
+		char target[PATH_MAX];
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+		if (n < 0)
+			continue;
+		target[n] = '\0';
+		found = is_last(target, name) && is_writer_of(tid, entry->d_name, inos, n_inos);
+	}
+	closedir(dir);
+	return found;
+}
+
+void caller_command(pid_t tid, char *buffer, size_t size)
+{
+	ssize_t n = tid > 0 ? read_proc(tid, "comm", buffer, size) : -1;
+	buffer[n < 0 ? 0 : strcspn(buffer, "\n")] = '\0';
+}

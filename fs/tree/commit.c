@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Committing drafts. On the writer's thread: one commit at a time.
+ *
+ * The draft's bytes are copied under the lock and written to the store without it, so that its
+ * writers and all readers go on meanwhile; `changes` tells afterwards whether more was written.
+ */
+#include "commit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int change_begin(struct tree *tree, const struct tree_request *request, struct store_txn **ret_txn)
+{
+	struct store_origin origin = {
+		.uid = request->caller.uid,
+		.pid = request->caller.tid ? caller_process(request->caller.tid) : -1,
+		.command = request->command[0] ? request->command : NULL,
+	};
+	int64_t rest = (request->deadline - clock_monotonic()) / 1000000;
+	return store_begin(tree->store, &origin, rest > 0 ? (int)rest : 0, ret_txn);
+}
+
+int snapshot_init(struct snapshot *snapshot, const struct draft *draft)
+{
+	memset(snapshot, 0, sizeof(*snapshot));
+	snapshot->data = malloc(draft->size + 1);
+	if (!snapshot->data)
+		return -ENOMEM;
+	if (draft->size)
+		memcpy(snapshot->data, draft->data, draft->size);
+	snapshot->size = draft->size;
+	snapshot->kind = draft->kind;
+	snapshot->changes = draft->changes;
+	snapshot->attr = draft->attr;
+	snapshot->created = draft->state != DRAFT_BOUND;
+	if (!snapshot->created) {
+		snapshot->node = draft->node;
+	} else {
+		snapshot->attr.set |= STORE_SET_MODE | STORE_SET_UID | STORE_SET_GID;
+		snapshot->attr.mode = (int32_t)draft->mode;
+		snapshot->attr.uid = draft->uid;
+		snapshot->attr.gid = draft->gid;
+	}
+	if (draft->place) {
+		snapshot->parent = draft->place->parent;
+		strcpy(snapshot->name, draft->place->name);
+	}
+	return 0;
+}
+
+void snapshot_finish(struct snapshot *snapshot)
+{
+	free(snapshot->data);
+}
+
+/* The mount's own owner is not written down: the database may be mounted by another one tomorrow. */
+static struct store_attr attr_to_store(const struct tree *tree, const struct store_attr *attr)
+{
+	struct store_attr result = *attr;
+	if ((result.set & STORE_SET_UID) && result.uid == tree->options.uid)
+		result.set &= ~STORE_SET_UID;
+	if ((result.set & STORE_SET_GID) && result.gid == tree->options.gid)
+		result.set &= ~STORE_SET_GID;
+	return result;
+}
+
+int snapshot_create(struct tree *tree, struct store_txn *txn, const struct snapshot *snapshot,
+	int64_t parent, const char *name, struct store_node *ret_node)
+{
+	struct store_attr attr = attr_to_store(tree, &snapshot->attr);
+	enum store_kind kind = snapshot->kind == STORE_LINK ? STORE_LINK : STORE_FILE;
+	return store_create(
+		txn, parent, name, kind, &attr, snapshot->data, snapshot->size, ret_node);
+}
+
+/* Is that what the node has already? Then a save is no new version (a close after an fsync, a touch). */
+static int is_same(struct store_txn *txn, const struct store_node *node,
+	const struct snapshot *snapshot, bool *ret_same)
+{
+	void *data;
+	size_t size;
+	*ret_same = false;
+	if (node->size != (int64_t)snapshot->size)
+		return 0;
+	int r = store_read(store_txn_reader(txn), node->version, &data, &size);
+	if (r < 0)
+		return r;
+	*ret_same = size == snapshot->size && memcmp(data, snapshot->data, size) == 0;
+	free(data);
+	return 0;
+}
+
+int snapshot_write(struct store_txn *txn, const struct snapshot *snapshot, int64_t id,
+	struct store_node *ret_node)
+{
+	struct store_node node;
+	bool same = false;
+	int r = store_get_node(store_txn_reader(txn), id, &node);
+	if (r == 0)
+		r = is_same(txn, &node, snapshot, &same);
+	if (r < 0)
+		return r;
+	struct store_attr attr = snapshot->attr;
+	if (same && !(attr.set & STORE_SET_MTIME)) {
+		attr.set |= STORE_SET_MTIME;
+		attr.mtime = clock_real();
+	}
+	if (!same)
+		r = store_write(txn, id, snapshot->data, snapshot->size, &node);
+	if (r == 0 && attr.set)
+		r = store_set_attr(txn, id, &attr, &node);
+	if (r == 0)
+		*ret_node = node;
+	return r;
+}
+
+/* A file that appeared or disappeared (by SQL) since the draft was opened is no reason to lose a save. */
+static int save(struct tree *tree, struct store_txn *txn, const struct snapshot *snapshot,
+	struct store_node *ret_node)
+{
+	struct store_node node;
+	int r = snapshot->created ? -ESTALE
+				  : snapshot_write(txn, snapshot, snapshot->node, ret_node);
+	if (r != -ESTALE)
+		return r;
+	r = store_lookup(store_txn_reader(txn), snapshot->parent, snapshot->name, &node);
+	if (r == 0)
+		return snapshot_write(txn, snapshot, node.id, ret_node);
+	if (r != -ENOENT)
+		return r;
+	return snapshot_create(tree, txn, snapshot, snapshot->parent, snapshot->name, ret_node);
+}
+
+void draft_give_up(struct tree *tree, struct draft *draft)
+{
+	draft->state = DRAFT_GONE;
+	draft_unname(tree, draft);
+	draft_unbind(tree, draft);
+}
+
+void draft_committed(struct tree *tree, struct draft *draft, const struct snapshot *snapshot,
+	const struct store_node *node)
+{
+	aside_remove(tree, node->id);
+	draft->committed = snapshot->changes;
+	if (draft->changes == snapshot->changes)
+		draft->attr.set = 0;
+	if (draft->state == DRAFT_GONE)
+		return;
+	if (draft->state != DRAFT_BOUND || draft->node != node->id)
+		draft_bind(tree, draft, node->id);
+	draft->base = node->version;
+	draft_take_node(tree, draft, node);
+}
+
+/* Its last file is closed and nothing is to be done any more: the next writer starts anew. */
+static void draft_rest(struct tree *tree, struct draft *draft)
+{
+	if (draft->files || draft->pins)
+		return;
+	if (draft->state == DRAFT_NEW)
+		draft_give_up(tree, draft);
+	else if (draft->state == DRAFT_BOUND)
+		draft_unbind(tree, draft);
+}
+
+static int commit_snapshot(struct tree *tree, const struct tree_request *request,
+	const struct snapshot *snapshot, struct store_node *ret_node, int64_t *ret_change)
+{
+	struct store_txn *txn;
+	int r = change_begin(tree, request, &txn);
+	if (r < 0)
+		return r;
+	r = save(tree, txn, snapshot, ret_node);
+	if (r < 0) {
+		store_abort(txn);
+		return r;
+	}
+	return store_commit(txn, ret_change);
+}
+
+int tree_commit(struct tree *tree, const struct tree_request *request, struct draft *draft,
+	int64_t *ret_change)
+{
+	struct snapshot snapshot;
+	struct store_node node;
+	*ret_change = 0;
+	tree_lock(tree);
+	bool wanted =
+		draft_is_dirty(draft) && (draft->state == DRAFT_BOUND || draft->state == DRAFT_NEW);
+	int r = wanted ? snapshot_init(&snapshot, draft) : 0;
+	tree_unlock(tree);
+
+	if (wanted && r == 0)
+		r = commit_snapshot(tree, request, &snapshot, &node, ret_change);
+
+	tree_lock(tree);
+	if (wanted && r == 0)
+		draft_committed(tree, draft, &snapshot, &node);
+	if (r < 0)
+		draft->failed = true;
+	draft->pins--;
+	draft_rest(tree, draft);
+	draft_release(tree, draft);
+	tree_unlock(tree);
+	if (wanted)
+		snapshot_finish(&snapshot);
+	return r;
+}
+
+const char *tree_draft_name(const struct draft *draft)
+{
+	return draft->place ? draft->place->name : "a file";
+}
+
+void tree_unpin(struct tree *tree, struct draft *draft)
+{
+	tree_lock(tree);
+	draft->failed = true;
+	draft->pins--;
+	draft_rest(tree, draft);
+	draft_release(tree, draft);
+	tree_unlock(tree);
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Drafts: what they hold and how they are found.
+ *
+ * A draft is held by the kernel's look-ups, by open files, by work under way (pins) and by its
+ * name; draft_release() frees it when the last of them is gone. It is in drafts_by_name while it is `named`, in
+ * drafts_by_node while it is BOUND and a file of it is open or about to be. tree->lock guards everything.
+ */
+#include "draft.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+
+struct draft *draft_create(struct tree *tree, enum draft_state state, enum store_kind kind)
+{
+	struct draft *draft = calloc(1, sizeof(*draft));
+	if (!draft)
+		return NULL;
+	draft->ino = ino_make(INO_DRAFT, tree->next_draft++);
+	draft->state = state;
+	draft->kind = kind;
+	draft->uid = tree->options.uid;
+	draft->gid = tree->options.gid;
+	draft->atime = draft->mtime = draft->ctime = clock_real();
+	HASH_ADD(by_ino, tree->drafts_by_ino, ino, sizeof(draft->ino), draft);
+	return draft;
+}
+
+void draft_release(struct tree *tree, struct draft *draft)
+{
+	if (draft->lookups || draft->files || draft->pins || draft->named)
+		return;
+	draft_unbind(tree, draft);
+	HASH_DELETE(by_ino, tree->drafts_by_ino, draft);
+	tree->memory -= draft->capacity;
+	free(draft->data);
+	free(draft->place);
+	free(draft);
+}
+
+struct draft *draft_find(struct tree *tree, uint64_t ino)
+{
+	struct draft *draft;
+	HASH_FIND(by_ino, tree->drafts_by_ino, &ino, sizeof(ino), draft);
+	return draft;
+}
+
+static size_t place_size(const char *name)
+{
+	return offsetof(struct place, name) + strlen(name);
+}
+
+static struct place *place_create(int64_t parent, const char *name)
+{
+	struct place *place = malloc(place_size(name) + 1);
+	if (!place)
+		return NULL;
+	place->parent = parent;
+	strcpy(place->name, name);
+	return place;
+}
+
+struct draft *draft_find_name(struct tree *tree, int64_t parent, const char *name)
+{
+	if (!tree->drafts_by_name)
+		return NULL;
+	struct place *key = place_create(parent, name);
+	struct draft *draft = NULL;
+	if (key)
+		HASH_FIND(by_name, tree->drafts_by_name, key, place_size(name), draft);
+	free(key);
+	return draft;
+}
+
+int draft_set_name(
+	struct tree *tree, struct draft *draft, int64_t parent, const char *name, bool named)
+{
+	struct place *place = place_create(parent, name);
+	if (!place)
+		return -ENOMEM;
+	draft_unname(tree, draft);
+	free(draft->place);
+	draft->place = place;
+	if (named) {
+		HASH_ADD_KEYPTR(by_name, tree->drafts_by_name, place, place_size(name), draft);
+		draft->named = true;
+	}
+	return 0;
+}
+
+void draft_unname(struct tree *tree, struct draft *draft)
+{
+	if (draft->named)
+		HASH_DELETE(by_name, tree->drafts_by_name, draft);
+	draft->named = false;
+}
+
+struct draft *draft_find_node(struct tree *tree, int64_t node)
+{
+	struct draft *draft;
+	HASH_FIND(by_node, tree->drafts_by_node, &node, sizeof(node), draft);
+	return draft;
+}
+
+void draft_bind(struct tree *tree, struct draft *draft, int64_t node)
+{
+	draft_unbind(tree, draft);
+	draft_unname(tree, draft);
+	draft->state = DRAFT_BOUND;
+	draft->node = node;
+	if (draft_find_node(tree, node))
+		return; /* another one is the shared draft of that node; this one only ends its life */
+	HASH_ADD(by_node, tree->drafts_by_node, node, sizeof(draft->node), draft);
+	draft->in_by_node = true;
+}
+
+void draft_unbind(struct tree *tree, struct draft *draft)
+{
+	if (draft->in_by_node)
+		HASH_DELETE(by_node, tree->drafts_by_node, draft);
+	draft->in_by_node = false;
+}
+
+void draft_take_node(struct tree *tree, struct draft *draft, const struct store_node *node)
+{
+	struct stat attr;
+	tree_stat_node(tree, node, &attr);
+	draft->mode = attr.st_mode & 07777;
+	draft->uid = attr.st_uid;
+	draft->gid = attr.st_gid;
+	if (draft_is_dirty(draft))
+		return;
+	if (!(draft->attr.set & STORE_SET_ATIME))
+		draft->atime = node->atime;
+	if (!(draft->attr.set & STORE_SET_MTIME))
+		draft->mtime = node->mtime;
+	draft->ctime = node->ctime;
+	if (!draft->loaded)
+		draft->size = (size_t)node->size;
+}
+
+static int draft_reserve(struct tree *tree, struct draft *draft, size_t capacity)
+{
+	if (capacity <= draft->capacity)
+		return 0;
+	if (capacity > tree->options.file_max)
+		return -EFBIG;
+	size_t grown = draft->capacity + draft->capacity / 2;
+	if (grown > tree->options.file_max)
+		grown = tree->options.file_max;
+	if (grown > capacity)
+		capacity = grown;
+	if (tree->memory - draft->capacity + capacity > tree->options.memory_max)
+		return -ENOSPC;
+	unsigned char *data = realloc(draft->data, capacity);
+	if (!data)
+		return -ENOSPC;
+	tree->memory += capacity - draft->capacity;
+	draft->data = data;
+	draft->capacity = capacity;
+	return 0;
+}
+
+static void draft_changed(struct draft *draft)
+{
+	draft->changes++;
+	draft->failed = false;
+	draft->attr.set &= ~STORE_SET_MTIME; /* a time that was set before is older than this */
+	draft->mtime = draft->ctime = clock_real();
+}
+
+int draft_resize(struct tree *tree, struct draft *draft, size_t size)
+{
+	int r = draft_reserve(tree, draft, size);
+	if (r < 0)
+		return r;
+	if (size > draft->size)
+		memset(draft->data + draft->size, 0, size - draft->size);
+	draft->size = size;
+	draft_changed(draft);
+	return 0;
+}
+
+int draft_write(struct tree *tree, struct draft *draft, const void *data, size_t size, off_t offset)
+{
+	if (offset < 0 || (uint64_t)offset > tree->options.file_max ||
+		size > tree->options.file_max)
+		return -EFBIG;
+	size_t end = (size_t)offset + size;
+	int r = draft_reserve(tree, draft, end);
+	if (r < 0)
+		return r;
+	if ((size_t)offset > draft->size)
+		memset(draft->data + draft->size, 0, (size_t)offset - draft->size);
+	if (size)
+		memcpy(draft->data + offset, data, size);
+	if (end > draft->size)
+		draft->size = end;
+	draft_changed(draft);
+	return 0;
+}
+
+void draft_set_data(struct tree *tree, struct draft *draft, void *data, size_t size)
+{
+	tree->memory += size - draft->capacity;
+	free(draft->data);
+	draft->data = data;
+	draft->size = draft->capacity = size;
+	draft->loaded = true;
+}
+
+void draft_stat(const struct draft *draft, struct stat *ret_attr)
+{
+	struct stat attr = {
+		.st_ino = draft->state == DRAFT_BOUND ? (ino_t)draft->node
+						      : ino_synthetic(draft->ino),
+		.st_mode = (draft->kind == STORE_LINK ? S_IFLNK : S_IFREG) | draft->mode,
+		.st_nlink = draft->state == DRAFT_GONE ? 0 : 1,
+		.st_uid = draft->uid,
+		.st_gid = draft->gid,
+		.st_size = (off_t)draft->size,
+		.st_blksize = 4096,
+		.st_blocks = (blkcnt_t)((draft->size + 511) / 512),
+		.st_atim = clock_split(draft->atime),
+		.st_mtim = clock_split(draft->mtime),
+		.st_ctim = clock_split(draft->ctime),
+	};
+	*ret_attr = attr;
+}

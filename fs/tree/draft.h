@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * draft.h - content that is not committed, in memory.
+ *
+ * A draft is what writers of one file share until the last of them has closed it. Private to fs/tree. All functions here
+ * want tree->lock to be held, except where said.
+ */
+#ifndef PYMODFS_DRAFT_H
+#define PYMODFS_DRAFT_H
+
+#include <uthash.h>
+
+#include "tree.h"
+
+enum draft_state {
+	DRAFT_BOUND, /* collects a new version of the store's node `node` */
+	DRAFT_NEW,   /* of a file that isn't in the store yet */
+	DRAFT_LOCAL, /* an editor's dropping: stays in memory */
+	DRAFT_GONE,  /* its file was removed or replaced: nothing will become of it */
+};
+
+/* A name in a directory of the store. */
+struct place {
+	int64_t parent;
+	char name[];
+};
+
+struct draft {
+	uint64_t ino;
+	enum draft_state state;
+	enum store_kind kind; /* STORE_MODULE or STORE_FILE (what it will be), or STORE_LINK */
+
+	int64_t node;        /* BOUND */
+	struct place *place; /* where it is, or was when it was opened; NULL: nowhere yet */
+	bool named;          /* NEW and LOCAL: found by its place */
+	pid_t maker;         /* NEW: the thread that created it */
+
+	unsigned char *data;
+	size_t size, capacity;
+	bool loaded;        /* BOUND: data holds the content (else it is still to be read) */
+	int64_t base;       /* BOUND: the version it started from */
+	uint64_t changes;   /* grows with each change of data */
+	uint64_t committed; /* `changes` as of the last commit */
+	bool failed;        /* the last commit failed, and nothing was written since */
+
+	struct store_attr attr; /* to be set with the next commit */
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	int64_t atime, mtime, ctime;
+
+	uint64_t lookups;   /* held by the kernel */
+	unsigned int files; /* open files */
+	unsigned int pins;  /* work under way */
+
+	UT_hash_handle by_ino, by_name, by_node;
+	bool in_by_node;
+};
+
+struct draft *draft_create(struct tree *tree, enum draft_state state, enum store_kind kind);
+/* Frees it if nothing holds it any more. */
+void draft_release(struct tree *tree, struct draft *draft);
+
+struct draft *draft_find(struct tree *tree, uint64_t ino);
+struct draft *draft_find_name(struct tree *tree, int64_t parent, const char *name);
+struct draft *draft_find_node(struct tree *tree, int64_t node);
+
+/* Where it is; with `named` it is found by that name from now on. */
+int draft_set_name(
+	struct tree *tree, struct draft *draft, int64_t parent, const char *name, bool named);
+void draft_unname(struct tree *tree, struct draft *draft);
+void draft_bind(struct tree *tree, struct draft *draft, int64_t node);
+void draft_unbind(struct tree *tree, struct draft *draft);
+
+/* Takes mode, owner and, while nothing is written, times and size from the store's node. */
+void draft_take_node(struct tree *tree, struct draft *draft, const struct store_node *node);
+
+/* Its data: -EFBIG, -ENOSPC, -ENOMEM. What is behind the end reads as zeros. */
+int draft_resize(struct tree *tree, struct draft *draft, size_t size);
+int draft_write(
+	struct tree *tree, struct draft *draft, const void *data, size_t size, off_t offset);
+/* Takes over data (malloc), as what was loaded from the store or copied: no change by itself. */
+void draft_set_data(struct tree *tree, struct draft *draft, void *data, size_t size);
+
+static inline bool draft_is_dirty(const struct draft *draft)
+{
+	return !draft->failed && (draft->changes != draft->committed || draft->state == DRAFT_NEW);
+}
+
+void draft_stat(const struct draft *draft, struct stat *ret_attr);
+
+#endif

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Open files: readers have a committed version, writers share a draft.
+ *
+ * A draft of a node is in drafts_by_node from the first look-up that leads to it until its last file is closed; the next
+ * writer gets a new one. Its content is loaded from the store when the first file of it is opened (unless O_TRUNC).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "commit.h"
+
+static bool wants_write(int flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+}
+
+static struct tree_file *file_create(struct content *content, struct draft *draft, bool writes)
+{
+	struct tree_file *file = calloc(1, sizeof(*file));
+	if (!file)
+		return NULL;
+	file->content = content;
+	file->draft = draft;
+	file->writes = writes;
+	return file;
+}
+
+/* What can't be read again once it is replaced is read now. */
+static int content_load(struct tree *tree, struct store_reader *reader, struct content *content)
+{
+	void *data;
+	size_t size;
+	int r = store_read(reader, content->version, &data, &size);
+	if (r < 0)
+		return r;
+	tree_lock(tree);
+	if (content->loaded) {
+		free(data);
+	} else {
+		content->data = data;
+		content->size = size;
+		content->loaded = true;
+	}
+	tree_unlock(tree);
+	return 0;
+}
+
+static int open_version(struct tree *tree, struct store_reader *reader,
+	const struct tree_caller *caller, uint64_t ino, int flags, struct tree_file **ret_file)
+{
+	struct store_node node;
+	bool current;
+	int r = store_get_version(reader, ino_get_id(ino), &node, &current);
+	if (r < 0)
+		return r;
+	tree_lock(tree);
+	if (wants_write(flags)) {
+		r = ticket_leave(tree, caller->tid, node.id);
+		tree_unlock(tree);
+		return r < 0 ? r : -ESTALE;
+	}
+	node.version = ino_get_id(ino);
+	struct content *content = content_open(tree, &node);
+	bool load = content && node.kind != STORE_MODULE && !content->loaded;
+	tree_unlock(tree);
+	if (!content)
+		return -ENOMEM;
+
+	r = load ? content_load(tree, reader, content) : 0;
+	struct tree_file *file = r < 0 ? NULL : file_create(content, NULL, false);
+	if (!file) {
+		tree_lock(tree);
+		content_close(tree, content);
+		tree_unlock(tree);
+		return r < 0 ? r : -ENOMEM;
+	}
+	*ret_file = file;
+	return 0;
+}
+
+/* Reads the current content of the draft's node into it; call without the lock, the draft pinned. */
+static int draft_load(struct tree *tree, struct store_reader *reader, struct draft *draft)
+{
+	tree_lock(tree);
+	int64_t node_id = draft->node;
+	bool loaded = draft->loaded || draft->state != DRAFT_BOUND;
+	tree_unlock(tree);
+	if (loaded)
+		return 0;
+
+	struct store_node node;
+	void *data = NULL;
+	size_t size = 0;
+	int r = store_reader_begin(reader);
+	if (r < 0)
+		return r;
+	r = store_get_node(reader, node_id, &node);
+	if (r == 0)
+		r = store_read(reader, node.version, &data, &size);
+	store_reader_end(reader);
+	if (r < 0)
+		return r;
+	tree_lock(tree);
+	if (draft->loaded)
+		free(data);
+	else
+		draft_set_data(tree, draft, data, size);
+	tree_unlock(tree);
+	return 0;
+}
+
+/* May it be opened, and does it count as this node's draft? Wants the lock. */
+static bool draft_may_open(struct draft *draft, int flags)
+{
+	if (!draft)
+		return false;
+	if (draft->state != DRAFT_BOUND || draft->files)
+		return true;
+	return draft->in_by_node && wants_write(flags);
+}
+
+static void draft_clear(struct tree *tree, struct draft *draft)
+{
+	draft->loaded = true;
+	draft_resize(tree, draft, 0);
+}
+
+static int open_draft(struct tree *tree, struct store_reader *reader,
+	const struct tree_caller *caller, uint64_t ino, int flags, struct tree_file **ret_file)
+{
+	tree_lock(tree);
+	struct draft *draft = draft_find(tree, ino);
+	if (!draft_may_open(draft, flags)) {
+		tree_unlock(tree);
+		return -ESTALE;
+	}
+	ticket_drop(tree, caller->tid);
+	if (flags & O_TRUNC)
+		draft_clear(tree, draft);
+	draft->files++;
+	tree_unlock(tree);
+
+	int r = draft_load(tree, reader, draft);
+	struct tree_file *file = r < 0 ? NULL : file_create(NULL, draft, wants_write(flags));
+	if (!file) {
+		tree_lock(tree);
+		draft->files--;
+		draft_release(tree, draft);
+		tree_unlock(tree);
+		return r < 0 ? r : -ENOMEM;
+	}
+	*ret_file = file;
+	return 0;
+}
+
+int tree_open(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
+	uint64_t ino, int flags, struct tree_file **ret_file, bool *ret_lasting)
+{
+	*ret_lasting = ino_get_class(ino) == INO_VERSION;
+	if (ino_get_class(ino) == INO_VERSION)
+		return open_version(tree, reader, caller, ino, flags, ret_file);
+	return open_draft(tree, reader, caller, ino, flags, ret_file);
+}
+
+/* What the store has under the name of a new file. */
+struct create_site {
+	int64_t parent;
+	const char *name;
+	bool taken; /* by node */
+	struct store_node node;
+	bool module; /* it will be one */
+};
+
+static int create_look(struct store_reader *reader, struct create_site *site)
+{
+	int r = store_lookup(reader, site->parent, site->name, &site->node);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	site->taken = r == 0;
+	if (site->taken && site->node.kind == STORE_DIR)
+		return -EISDIR;
+	if (site->taken && site->node.kind == STORE_LINK)
+		return -EEXIST;
+	return store_is_module(reader, site->parent, site->name, &site->module);
+}
+
+static struct draft *draft_for_create(struct tree *tree, const struct tree_caller *caller,
+	const struct create_site *site, mode_t mode)
+{
+	struct draft *draft =
+		draft_create(tree, name_is_dropping(site->name) ? DRAFT_LOCAL : DRAFT_NEW,
+			site->module ? STORE_MODULE : STORE_FILE);
+	if (!draft)
+		return NULL;
+	if (draft_set_name(tree, draft, site->parent, site->name, true) < 0) {
+		draft_release(tree, draft);
+		return NULL;
+	}
+	draft->mode = mode & 07777;
+	draft->uid = caller->uid;
+	draft->gid = caller->gid;
+	draft->maker = caller->tid;
+	draft->loaded = true;
+	return draft;
+}
+
+/* Is the name taken, as far as O_EXCL is concerned? A file that is aside is gone for the one who moved it. */
+static bool is_taken(struct tree *tree, const struct tree_caller *caller, const struct draft *draft)
+{
+	if (draft->state != DRAFT_BOUND)
+		return true;
+	struct aside *aside = aside_find(tree, draft->node);
+	return !aside || aside->process != caller_process(caller->tid);
+}
+
+static int create_locked(struct tree *tree, const struct tree_caller *caller,
+	const struct create_site *site, mode_t mode, int flags, struct draft **ret_draft)
+{
+	struct draft *draft = draft_find_name(tree, site->parent, site->name);
+	if (!draft && !site->taken) {
+		*ret_draft = draft_for_create(tree, caller, site, mode);
+		return *ret_draft ? 0 : -ENOMEM;
+	}
+	if (!draft)
+		draft = draft_of_node(tree, &site->node, site->name);
+	if (!draft)
+		return -ENOMEM;
+	if ((flags & O_EXCL) && is_taken(tree, caller, draft)) {
+		draft_release(tree, draft);
+		return -EEXIST;
+	}
+	if ((flags & O_TRUNC) || (draft->state == DRAFT_BOUND && aside_find(tree, draft->node)))
+		draft_clear(tree, draft);
+	*ret_draft = draft;
+	return 0;
+}
+
+int tree_create_file(struct tree *tree, struct store_reader *reader,
+	const struct tree_caller *caller, uint64_t dir, const char *name, mode_t mode, int flags,
+	struct tree_entry *ret_entry, struct tree_file **ret_file)
+{
+	int r = store_check_name(name);
+	if (r < 0)
+		return r;
+	struct create_site site = {.parent = ino_get_id(dir), .name = name};
+	r = create_look(reader, &site);
+	if (r < 0)
+		return r;
+	struct draft *draft;
+	tree_lock(tree);
+	r = create_locked(tree, caller, &site, mode, flags, &draft);
+	if (r == 0)
+		draft->files++;
+	tree_unlock(tree);
+	if (r < 0)
+		return r;
+
+	r = draft_load(tree, reader, draft);
+	struct tree_file *file = r < 0 ? NULL : file_create(NULL, draft, true);
+	tree_lock(tree);
+	if (file) {
+		draft_entry(draft, ret_entry);
+	} else {
+		draft->files--;
+		draft_unname(tree, draft);
+		draft_release(tree, draft);
+	}
+	tree_unlock(tree);
+	if (!file)
+		return r < 0 ? r : -ENOMEM;
+	*ret_file = file;
+	return 0;
+}
+
+static void emit_part(const void *data, size_t length, off_t offset, size_t size,
+	void (*emit)(void *arg, const void *data, size_t size), void *arg)
+{
+	if (offset < 0 || (size_t)offset >= length) {
+		emit(arg, NULL, 0);
+		return;
+	}
+	size_t rest = length - (size_t)offset;
+	emit(arg, (const char *)data + offset, rest < size ? rest : size);
+}
+
+int tree_read(struct tree *tree, struct store_reader *reader, struct tree_file *file, off_t offset,
+	size_t size, void (*emit)(void *arg, const void *data, size_t size), void *arg)
+{
+	if (file->draft) {
+		tree_lock(tree);
+		emit_part(file->draft->data, file->draft->size, offset, size, emit, arg);
+		tree_unlock(tree);
+		return 0;
+	}
+	if (!file->content->loaded) {
+		int r = content_load(tree, reader, file->content);
+		if (r < 0)
+			return r;
+	}
+	/* Loaded content never changes and lives as long as the file: no lock. */
+	emit_part(file->content->data, file->content->size, offset, size, emit, arg);
+	return 0;
+}
+
+int tree_write(
+	struct tree *tree, struct tree_file *file, const void *data, size_t size, off_t offset)
+{
+	if (!file->draft)
+		return -EBADF;
+	tree_lock(tree);
+	int r = draft_write(tree, file->draft, data, size, offset);
+	tree_unlock(tree);
+	return r;
+}
+
+int tree_truncate(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
+	uint64_t ino, struct tree_file *file, off_t size, struct draft **ret_draft)
+{
+	*ret_draft = NULL;
+	if (size < 0)
+		return -EINVAL;
+	if (ino_get_class(ino) == INO_VERSION) {
+		struct tree_file *none;
+		return open_version(tree, reader, caller, ino, O_WRONLY, &none);
+	}
+	tree_lock(tree);
+	struct draft *draft = draft_find(tree, ino);
+	if (draft && !file)
+		ticket_drop(tree, caller->tid);
+	if (draft)
+		draft->pins++;
+	tree_unlock(tree);
+	if (!draft)
+		return -ESTALE;
+
+	int r = draft_load(tree, reader, draft);
+	tree_lock(tree);
+	if (r == 0)
+		r = draft_resize(tree, draft, (size_t)size);
+	if (r == 0 && !file && !draft->files && draft->state == DRAFT_BOUND)
+		*ret_draft = draft; /* keeps the pin */
+	else
+		draft->pins--;
+	draft_release(tree, draft);
+	tree_unlock(tree);
+	return r;
+}
+
+/* What a close has to know of its draft; taken under the lock, used without it. */
+struct close_facts {
+	bool save; /* there is something to commit */
+	bool module;
+	bool only; /* no other open file shares the draft */
+	char name[STORE_NAME_MAX + 1];
+	uint64_t inos
+		[2]; /* its st_ino, and what that was before it was committed for the first time */
+};
+
+static void close_facts_init(struct close_facts *facts, const struct draft *draft)
+{
+	facts->save =
+		draft_is_dirty(draft) && (draft->state == DRAFT_BOUND || draft->state == DRAFT_NEW);
+	facts->module = draft->kind == STORE_MODULE;
+	facts->only = draft->files == 1;
+	snprintf(facts->name, sizeof(facts->name), "%s", draft->place ? draft->place->name : "");
+	facts->inos[0] = ino_synthetic(draft->ino);
+	facts->inos[1] = (uint64_t)draft->node;
+}
+
+/* Is this close the end of a save? Looks at the caller, so without the lock. */
+static bool close_is_save(
+	const struct close_facts *facts, const struct tree_caller *caller, bool *ret_killed)
+{
+	*ret_killed = facts->module && facts->only && caller_is_killed(caller->tid);
+	if (*ret_killed)
+		return false;
+	return !facts->only || !caller_has_duplicate(caller->tid, facts->name, facts->inos, 2);
+}
+
+void tree_flush(struct tree *tree, const struct tree_caller *caller, struct tree_file *file,
+	bool closing, struct draft **ret_draft)
+{
+	*ret_draft = NULL;
+	struct draft *draft = file->draft;
+	if (!draft || !file->writes)
+		return;
+	struct close_facts facts;
+	tree_lock(tree);
+	close_facts_init(&facts, draft);
+	draft->pins++;
+	tree_unlock(tree);
+
+	bool killed = false;
+	bool save = facts.save && (!closing || close_is_save(&facts, caller, &killed));
+	if (save) {
+		*ret_draft = draft;
+		return;
+	}
+	tree_lock(tree);
+	if (facts.save && killed)
+		draft_give_up(tree, draft);
+	draft->pins--;
+	draft_release(tree, draft);
+	tree_unlock(tree);
+}
+
+static void release_draft(struct tree *tree, struct tree_file *file, struct draft **ret_draft)
+{
+	struct draft *draft = file->draft;
+	bool last = --draft->files == 0;
+	if (last && (draft->state == DRAFT_BOUND || draft->state == DRAFT_NEW)) {
+		if (file->writes && draft_is_dirty(draft)) {
+			draft->pins++;
+			*ret_draft = draft;
+		} else if (draft->state == DRAFT_NEW) {
+			draft_give_up(tree, draft);
+		} else {
+			draft_unbind(tree, draft);
+		}
+	}
+	draft_release(tree, draft);
+}
+
+void tree_release(struct tree *tree, struct tree_file *file, struct draft **ret_draft)
+{
+	*ret_draft = NULL;
+	tree_lock(tree);
+	if (file->content)
+		content_close(tree, file->content);
+	else
+		release_draft(tree, file, ret_draft);
+	tree_unlock(tree);
+	free(file);
+}

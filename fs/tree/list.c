@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Listings: the store's entries by id, then what is only in memory. A position is the id of the last entry seen (a
+ * draft's above POSITION_DRAFTS), so a listing that goes on later misses nothing that stayed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+
+#define POSITION_DRAFTS (INT64_C(1) << 60)
+
+struct listing {
+	const struct tree *tree;
+	tree_dirent_fn *fn;
+	void *arg;
+};
+
+static int list_entry(void *arg, const struct store_entry *entry)
+{
+	struct listing *listing = arg;
+	struct tree_dirent dirent = {
+		.name = entry->name,
+		.entry = {.lasting = true},
+		.position = entry->node.id,
+	};
+	bool dir = entry->node.kind == STORE_DIR;
+	dirent.entry.ino = dir ? ino_make(INO_DIR, entry->node.id)
+			       : ino_make(INO_VERSION, entry->node.version);
+	tree_stat_node(listing->tree, &entry->node, &dirent.entry.attr);
+	return listing->fn(listing->arg, &dirent);
+}
+
+static bool is_listed(const struct draft *draft, int64_t dir, int64_t after)
+{
+	return draft->place->parent == dir && POSITION_DRAFTS + ino_get_id(draft->ino) > after &&
+	       (draft->state == DRAFT_LOCAL || draft->kind != STORE_MODULE);
+}
+
+static struct draft *next_draft(struct tree *tree, int64_t dir, int64_t after)
+{
+	struct draft *next = NULL;
+	for (struct draft *draft = tree->drafts_by_name; draft; draft = draft->by_name.next)
+		if (is_listed(draft, dir, after) && (!next || draft->ino < next->ino))
+			next = draft;
+	return next;
+}
+
+static int list_drafts(struct tree *tree, int64_t dir, int64_t after, struct listing *listing)
+{
+	int r = 0;
+	tree_lock(tree);
+	for (struct draft *draft; r == 0 && (draft = next_draft(tree, dir, after));) {
+		after = POSITION_DRAFTS + ino_get_id(draft->ino);
+		struct tree_dirent dirent = {.name = draft->place->name, .position = after};
+		draft_stat(draft, &dirent.entry.attr);
+		r = listing->fn(listing->arg, &dirent);
+	}
+	tree_unlock(tree);
+	return r;
+}
+
+int tree_list(struct tree *tree, struct store_reader *reader, uint64_t dir, int64_t after,
+	tree_dirent_fn *fn, void *arg)
+{
+	struct listing listing = {.tree = tree, .fn = fn, .arg = arg};
+	int64_t id = ino_get_id(dir);
+	if (after < POSITION_DRAFTS) {
+		int r = store_list(reader, id, after, list_entry, &listing);
+		if (r)
+			return r;
+		after = POSITION_DRAFTS;
+	}
+	return list_drafts(tree, id, after, &listing);
+}

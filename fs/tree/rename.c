@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Rename: every combination of what is in the store and what is only in memory, each one transaction. On the
+ * writer's thread. What is in memory follows only after the commit.
+ *
+ *   from \ to     nothing               a file in the store          only in memory
+ *   store         move                  replace: a save of the       move, the other is given up
+ *                                       target's row
+ *   module,       aside (tree.h)        aside, target removed        aside, the other is given up
+ *   to a dropping
+ *   memory        create                save of the target's row     create, the other is given up
+ *   memory, to    stays in memory       stays, target removed        stays, the other is given up
+ *   a dropping
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commit.h"
+
+/* One of the two names. */
+struct end {
+	int64_t parent;
+	const char *name;
+	struct draft *draft; /* pinned, or NULL */
+	bool in_store;       /* as node */
+	bool aside;          /* node is aside for this caller, who sees nothing under the name */
+	struct store_node node;
+};
+
+struct renaming {
+	struct tree *tree;
+	const struct tree_request *request;
+	struct store_txn *txn;
+	struct end from, to;
+	bool to_dropping;
+};
+
+static int end_find(struct renaming *renaming, struct end *end)
+{
+	struct tree *tree = renaming->tree;
+	int r = store_lookup(store_txn_reader(renaming->txn), end->parent, end->name, &end->node);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	end->in_store = r == 0;
+	tree_lock(tree);
+	end->draft = draft_find_name(tree, end->parent, end->name);
+	if (end->draft)
+		end->draft->pins++;
+	struct aside *aside = end->in_store ? aside_find(tree, end->node.id) : NULL;
+	end->aside = aside && aside->process == caller_process(renaming->request->caller.tid);
+	tree_unlock(tree);
+	return 0;
+}
+
+static void end_finish(struct tree *tree, struct end *end)
+{
+	if (!end->draft)
+		return;
+	tree_lock(tree);
+	end->draft->pins--;
+	draft_release(tree, end->draft);
+	tree_unlock(tree);
+}
+
+static bool end_exists(const struct end *end)
+{
+	return end->draft || (end->in_store && !end->aside);
+}
+
+static int commit(struct renaming *renaming)
+{
+	int64_t change;
+	struct store_txn *txn = renaming->txn;
+	renaming->txn = NULL;
+	return store_commit(txn, &change);
+}
+
+/* The target's name is free from now on as far as memory is concerned. Wants the lock. */
+static void give_up_target(struct renaming *renaming)
+{
+	struct draft *draft = renaming->to.draft;
+	if (draft)
+		draft_give_up(renaming->tree, draft);
+}
+
+/* ---- from memory ---- */
+
+static int rename_dropping(struct renaming *renaming)
+{
+	struct tree *tree = renaming->tree;
+	int r = 0;
+	if (renaming->to.in_store) {
+		r = store_unlink(renaming->txn, renaming->to.node.id);
+		if (r == 0)
+			r = commit(renaming);
+	}
+	if (r < 0)
+		return r;
+	tree_lock(tree);
+	give_up_target(renaming);
+	if (renaming->to.in_store)
+		tree_forget_node(tree, renaming->to.node.id);
+	r = draft_set_name(
+		tree, renaming->from.draft, renaming->to.parent, renaming->to.name, true);
+	tree_unlock(tree);
+	return r;
+}
+
+/* The snapshot becomes the target's content, or a new file. A link and a file can't be the same row. */
+static int save_to_target(
+	struct renaming *renaming, const struct snapshot *snapshot, struct store_node *ret_node)
+{
+	struct end *to = &renaming->to;
+	bool links = snapshot->kind == STORE_LINK || (to->in_store && to->node.kind == STORE_LINK);
+	int r = to->in_store && links ? store_unlink(renaming->txn, to->node.id) : 0;
+	if (r < 0)
+		return r;
+	if (to->in_store && !links)
+		return snapshot_write(renaming->txn, snapshot, to->node.id, ret_node);
+	return snapshot_create(
+		renaming->tree, renaming->txn, snapshot, to->parent, to->name, ret_node);
+}
+
+static int rename_draft(struct renaming *renaming)
+{
+	struct tree *tree = renaming->tree;
+	struct draft *draft = renaming->from.draft;
+	struct snapshot snapshot;
+	struct store_node node;
+	if (renaming->to.in_store && renaming->to.node.kind == STORE_DIR)
+		return -EISDIR;
+	if (renaming->to_dropping && draft->state == DRAFT_LOCAL)
+		return rename_dropping(renaming);
+	tree_lock(tree);
+	int r = snapshot_init(&snapshot, draft);
+	tree_unlock(tree);
+	if (r < 0)
+		return r;
+	r = save_to_target(renaming, &snapshot, &node);
+	if (r == 0)
+		r = commit(renaming);
+	if (r == 0) {
+		tree_lock(tree);
+		give_up_target(renaming);
+		if (renaming->to.in_store)
+			tree_forget_node(tree, renaming->to.node.id);
+		draft_set_name(tree, draft, renaming->to.parent, renaming->to.name, false);
+		draft_committed(tree, draft, &snapshot, &node);
+		if (!draft->files)
+			draft_unbind(tree, draft);
+		tree_unlock(tree);
+	}
+	snapshot_finish(&snapshot);
+	return r;
+}
+
+/* ---- from the store ---- */
+
+static int rename_dir(struct renaming *renaming)
+{
+	struct end *from = &renaming->from, *to = &renaming->to;
+	if (to->draft || (to->in_store && to->node.kind != STORE_DIR))
+		return -ENOTDIR;
+	if (to->in_store && tree_has_drafts(renaming->tree, to->node.id))
+		return -ENOTEMPTY;
+	int r = to->in_store ? store_rmdir(renaming->txn, to->node.id) : 0;
+	if (r == 0)
+		r = store_move(renaming->txn, from->node.id, to->parent, to->name);
+	return r == 0 ? commit(renaming) : r;
+}
+
+/* A copy of a module under a dropping's name, in memory. */
+static int make_aside_copy(struct renaming *renaming, struct draft **ret_draft)
+{
+	struct tree *tree = renaming->tree;
+	void *data;
+	size_t size;
+	int r = store_read(
+		store_txn_reader(renaming->txn), renaming->from.node.version, &data, &size);
+	if (r < 0)
+		return r;
+	tree_lock(tree);
+	struct draft *draft = draft_create(tree, DRAFT_LOCAL, STORE_FILE);
+	if (draft) {
+		draft_take_node(tree, draft, &renaming->from.node);
+		draft_set_data(tree, draft, data, size);
+		draft->pins++;
+		*ret_draft = draft;
+	} else {
+		free(data);
+	}
+	tree_unlock(tree);
+	return draft ? 0 : -ENOMEM;
+}
+
+static int rename_aside(struct renaming *renaming)
+{
+	struct tree *tree = renaming->tree;
+	struct draft *draft;
+	int r = make_aside_copy(renaming, &draft);
+	if (r < 0)
+		return r;
+	if (renaming->to.in_store) {
+		r = store_unlink(renaming->txn, renaming->to.node.id);
+		if (r == 0)
+			r = commit(renaming);
+	}
+	tree_lock(tree);
+	if (r == 0) {
+		give_up_target(renaming);
+		r = draft_set_name(tree, draft, renaming->to.parent, renaming->to.name, true);
+	}
+	if (r == 0)
+		r = aside_add(tree, renaming->from.node.id,
+			caller_process(renaming->request->caller.tid));
+	draft->pins--;
+	draft_release(tree, draft);
+	tree_unlock(tree);
+	return r;
+}
+
+/* After a move or a replace: writers of the file go on with its new node. */
+static void follow(struct renaming *renaming, const struct store_node *node)
+{
+	struct tree *tree = renaming->tree;
+	int64_t from = renaming->from.node.id;
+	struct draft *draft = draft_find_node(tree, from);
+	if (renaming->to.in_store)
+		tree_forget_node(tree, renaming->to.node.id);
+	if (draft) {
+		draft_set_name(tree, draft, renaming->to.parent, renaming->to.name, false);
+		draft_bind(tree, draft, node->id);
+	}
+	if (from != node->id)
+		content_unlink_node(tree, from);
+	aside_remove(tree, from);
+}
+
+static int move_or_replace(struct renaming *renaming)
+{
+	struct end *from = &renaming->from, *to = &renaming->to;
+	struct store_node node;
+	bool links = from->node.kind == STORE_LINK || to->node.kind == STORE_LINK;
+	int r = 0;
+	if (to->in_store && !links)
+		return store_replace(renaming->txn, from->node.id, to->node.id, &node);
+	if (to->in_store)
+		r = store_unlink(renaming->txn, to->node.id);
+	if (r == 0)
+		r = store_move(renaming->txn, from->node.id, to->parent, to->name);
+	return r;
+}
+
+static int rename_node(struct renaming *renaming)
+{
+	struct end *from = &renaming->from, *to = &renaming->to;
+	struct tree *tree = renaming->tree;
+	struct store_node node;
+	if (from->node.kind == STORE_DIR)
+		return rename_dir(renaming);
+	if (to->in_store && to->node.kind == STORE_DIR)
+		return -EISDIR;
+	if (renaming->to_dropping && from->node.kind == STORE_MODULE)
+		return rename_aside(renaming);
+	int r = move_or_replace(renaming);
+	if (r == 0)
+		r = store_lookup(store_txn_reader(renaming->txn), to->parent, to->name, &node);
+	if (r == 0)
+		r = commit(renaming);
+	if (r < 0)
+		return r;
+	tree_lock(tree);
+	give_up_target(renaming);
+	follow(renaming, &node);
+	tree_unlock(tree);
+	return 0;
+}
+
+/* ---- both ways ---- */
+
+static int rename_exchange(struct renaming *renaming)
+{
+	struct end *from = &renaming->from, *to = &renaming->to;
+	struct tree *tree = renaming->tree;
+	if (from->draft || to->draft)
+		return -EINVAL; /* something only in memory can't trade places with a row */
+	int r = store_exchange(renaming->txn, from->node.id, to->node.id);
+	if (r == 0)
+		r = commit(renaming);
+	if (r < 0)
+		return r;
+	tree_lock(tree);
+	struct draft *a = draft_find_node(tree, from->node.id),
+		     *b = draft_find_node(tree, to->node.id);
+	if (a)
+		draft_set_name(tree, a, to->parent, to->name, false);
+	if (b)
+		draft_set_name(tree, b, from->parent, from->name, false);
+	aside_remove(tree, from->node.id);
+	aside_remove(tree, to->node.id);
+	tree_unlock(tree);
+	return 0;
+}
+
+static int rename_found(struct renaming *renaming, unsigned int flags)
+{
+	struct end *from = &renaming->from, *to = &renaming->to;
+	if (!end_exists(from))
+		return -ENOENT;
+	if (flags & RENAME_EXCHANGE)
+		return end_exists(to) ? rename_exchange(renaming) : -ENOENT;
+	if ((flags & RENAME_NOREPLACE) && end_exists(to))
+		return -EEXIST;
+	return from->draft ? rename_draft(renaming) : rename_node(renaming);
+}
+
+int tree_rename(struct tree *tree, const struct tree_request *request, uint64_t dir,
+	const char *name, uint64_t new_dir, const char *new_name, unsigned int flags)
+{
+	struct renaming renaming = {
+		.tree = tree,
+		.request = request,
+		.from = {.parent = ino_get_id(dir), .name = name},
+		.to = {.parent = ino_get_id(new_dir), .name = new_name},
+		.to_dropping = name_is_dropping(new_name),
+	};
+	if (flags & ~(unsigned int)(RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	int r = store_check_name(new_name);
+	if (r == 0)
+		r = change_begin(tree, request, &renaming.txn);
+	if (r < 0)
+		return r;
+	r = end_find(&renaming, &renaming.from);
+	if (r == 0)
+		r = end_find(&renaming, &renaming.to);
+	if (r == 0)
+		r = rename_found(&renaming, flags);
+	if (renaming.txn)
+		store_abort(renaming.txn);
+	end_finish(tree, &renaming.from);
+	end_finish(tree, &renaming.to);
+	return r;
+}

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Names and attributes. Drafts come first (they are in memory), then the store.
+ *
+ * A look-up may read the store just before a commit and answer just after it. That is right all
+ * the same: the kernel holds the directory's lock during a look-up, and the invalidation that follows the commit waits for
+ * that lock (fs/fuse/dir.c, fuse_reverse_inval_entry), so it comes after the answer.
+ */
+#include "tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+
+int tree_create(struct store *store, const struct tree_options *options, struct tree **ret_tree)
+{
+	struct tree *tree = calloc(1, sizeof(*tree));
+	if (!tree)
+		return -ENOMEM;
+	tree->store = store;
+	tree->options = *options;
+	tree->next_draft = 1;
+	int r = pthread_mutex_init(&tree->lock, NULL);
+	if (r) {
+		free(tree);
+		return -r;
+	}
+	*ret_tree = tree;
+	return 0;
+}
+
+/* At unmount: the kernel sends no FORGET then. */
+static void drop_drafts(struct tree *tree)
+{
+	struct draft *draft, *next;
+	HASH_ITER (by_ino, tree->drafts_by_ino, draft, next) {
+		draft_unname(tree, draft);
+		draft->lookups = draft->files = draft->pins = 0;
+		draft_release(tree, draft);
+	}
+}
+
+void tree_destroy(struct tree *tree)
+{
+	if (!tree)
+		return;
+	drop_drafts(tree);
+	while (tree->tickets)
+		ticket_drop(tree, tree->tickets->tid);
+	while (tree->asides)
+		aside_remove(tree, tree->asides->node);
+	while (tree->contents) {
+		tree->contents->files = 1;
+		content_close(tree, tree->contents);
+	}
+	pthread_mutex_destroy(&tree->lock);
+	free(tree);
+}
+
+static mode_t type_of(enum store_kind kind)
+{
+	return kind == STORE_DIR ? S_IFDIR : kind == STORE_LINK ? S_IFLNK : S_IFREG;
+}
+
+static mode_t default_mode(const struct tree *tree, enum store_kind kind)
+{
+	if (kind == STORE_LINK)
+		return 0777;
+	return (kind == STORE_DIR ? 0777 : 0666) & ~tree->options.umask;
+}
+
+void tree_stat_node(const struct tree *tree, const struct store_node *node, struct stat *ret_attr)
+{
+	mode_t mode = node->mode >= 0 ? (mode_t)node->mode : default_mode(tree, node->kind);
+	struct stat attr = {
+		.st_ino = (ino_t)node->id,
+		.st_mode = type_of(node->kind) | mode,
+		.st_nlink = 1,
+		.st_uid = node->uid >= 0 ? (uid_t)node->uid : tree->options.uid,
+		.st_gid = node->gid >= 0 ? (gid_t)node->gid : tree->options.gid,
+		.st_size = (off_t)node->size,
+		.st_blksize = 4096,
+		.st_blocks = (blkcnt_t)((node->size + 511) / 512),
+		.st_atim = clock_split(node->atime),
+		.st_mtim = clock_split(node->mtime),
+		.st_ctim = clock_split(node->ctime),
+	};
+	*ret_attr = attr;
+}
+
+static void node_entry(
+	const struct tree *tree, const struct store_node *node, struct tree_entry *ret_entry)
+{
+	ret_entry->ino = node->kind == STORE_DIR ? ino_make(INO_DIR, node->id)
+						 : ino_make(INO_VERSION, node->version);
+	ret_entry->lasting = true;
+	tree_stat_node(tree, node, &ret_entry->attr);
+}
+
+void draft_entry(struct draft *draft, struct tree_entry *ret_entry)
+{
+	draft->lookups++;
+	ret_entry->ino = draft->ino;
+	ret_entry->lasting = false;
+	draft_stat(draft, &ret_entry->attr);
+}
+
+static void no_entry(bool lasting, struct tree_entry *ret_entry)
+{
+	memset(ret_entry, 0, sizeof(*ret_entry));
+	ret_entry->lasting = lasting;
+}
+
+static bool same_process(pid_t a, pid_t b)
+{
+	return a == b || caller_process(a) == caller_process(b);
+}
+
+/* A module that is being written for the first time is there for its writer only. */
+static bool draft_is_visible(const struct draft *draft, const struct tree_caller *caller)
+{
+	return draft->state == DRAFT_LOCAL || draft->kind != STORE_MODULE ||
+	       same_process(draft->maker, caller->tid);
+}
+
+/* Looks among the drafts that have a name; true: ret_entry is the answer. */
+static bool lookup_named(struct tree *tree, const struct tree_caller *caller, int64_t parent,
+	const char *name, struct tree_entry *ret_entry)
+{
+	struct draft *draft = draft_find_name(tree, parent, name);
+	if (!draft)
+		return false;
+	if (draft_is_visible(draft, caller))
+		draft_entry(draft, ret_entry);
+	else
+		no_entry(false, ret_entry);
+	return true;
+}
+
+/* The draft that writers of node share; made if there is none. */
+struct draft *draft_of_node(struct tree *tree, const struct store_node *node, const char *name)
+{
+	struct draft *draft = draft_find_node(tree, node->id);
+	if (draft)
+		return draft;
+	draft = draft_create(tree, DRAFT_BOUND, node->kind);
+	if (!draft)
+		return NULL;
+	if (draft_set_name(tree, draft, node->parent, name, false) < 0) {
+		draft_release(tree, draft);
+		return NULL;
+	}
+	draft_bind(tree, draft, node->id);
+	draft_take_node(tree, draft, node);
+	return draft;
+}
+
+/* The store has a file of that name: is it there for this caller, and as what? */
+static int lookup_node(struct tree *tree, const struct tree_caller *caller,
+	const struct store_node *node, const char *name, struct tree_entry *ret_entry)
+{
+	struct aside *aside = aside_find(tree, node->id);
+	if (ticket_has(tree, caller->tid, node->id)) {
+		struct draft *draft = draft_of_node(tree, node, name);
+		if (!draft)
+			return -ENOMEM;
+		draft_entry(draft, ret_entry);
+	} else if (aside && same_process(aside->process, caller->tid)) {
+		no_entry(false, ret_entry);
+	} else {
+		node_entry(tree, node, ret_entry);
+		ret_entry->lasting = !aside;
+	}
+	return 0;
+}
+
+int tree_lookup(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
+	uint64_t dir, const char *name, struct tree_entry *ret_entry)
+{
+	int r = store_check_name(name);
+	if (r == -ENAMETOOLONG)
+		return r;
+	if (r < 0)
+		return -ENOENT;
+	int64_t parent = ino_get_id(dir);
+	tree_lock(tree);
+	bool found = lookup_named(tree, caller, parent, name, ret_entry);
+	tree_unlock(tree);
+	if (found)
+		return 0;
+
+	struct store_node node;
+	r = store_lookup(reader, parent, name, &node);
+	if (r == -ENOENT) {
+		no_entry(true, ret_entry);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (node.kind == STORE_DIR) {
+		node_entry(tree, &node, ret_entry);
+		return 0;
+	}
+	tree_lock(tree);
+	r = lookup_node(tree, caller, &node, name, ret_entry);
+	tree_unlock(tree);
+	return r;
+}
+
+/* The node of an open file that isn't in the store any more. */
+static int getattr_unlinked(struct tree *tree, int64_t version, struct stat *ret_attr)
+{
+	int r = -ESTALE;
+	tree_lock(tree);
+	struct content *content = content_find(tree, version);
+	if (content) {
+		tree_stat_node(tree, &content->node, ret_attr);
+		ret_attr->st_nlink = 0;
+		r = 0;
+	}
+	tree_unlock(tree);
+	return r;
+}
+
+static int getattr_version(
+	struct tree *tree, struct store_reader *reader, int64_t version, struct stat *ret_attr)
+{
+	struct store_node node;
+	bool current;
+	int r = store_get_version(reader, version, &node, &current);
+	if (r == -ESTALE)
+		return getattr_unlinked(tree, version, ret_attr);
+	if (r == 0)
+		tree_stat_node(tree, &node, ret_attr);
+	return r;
+}
+
+static int getattr_draft(
+	struct tree *tree, struct store_reader *reader, uint64_t ino, struct stat *ret_attr)
+{
+	tree_lock(tree);
+	struct draft *draft = draft_find(tree, ino);
+	int64_t node_id = draft && draft->state == DRAFT_BOUND ? draft->node : 0;
+	tree_unlock(tree);
+	if (!draft)
+		return -ESTALE;
+
+	struct store_node node;
+	int r = node_id ? store_get_node(reader, node_id, &node) : -ESTALE;
+	if (r < 0 && r != -ESTALE)
+		return r;
+	tree_lock(tree);
+	draft = draft_find(tree, ino);
+	if (draft && r == 0)
+		draft_take_node(tree, draft, &node);
+	if (draft)
+		draft_stat(draft, ret_attr);
+	tree_unlock(tree);
+	return draft ? 0 : -ESTALE;
+}
+
+int tree_getattr(struct tree *tree, struct store_reader *reader, uint64_t ino,
+	struct stat *ret_attr, bool *ret_lasting)
+{
+	struct store_node node;
+	int r;
+	*ret_lasting = true;
+	switch (ino_get_class(ino)) {
+	case INO_DIR:
+		r = store_get_node(reader, ino_get_id(ino), &node);
+		if (r == 0)
+			tree_stat_node(tree, &node, ret_attr);
+		return r;
+	case INO_VERSION:
+		return getattr_version(tree, reader, ino_get_id(ino), ret_attr);
+	case INO_DRAFT:
+		*ret_lasting = false;
+		return getattr_draft(tree, reader, ino, ret_attr);
+	default:
+		return -ESTALE;
+	}
+}
+
+void tree_forget(struct tree *tree, uint64_t ino, uint64_t n)
+{
+	if (ino_get_class(ino) != INO_DRAFT)
+		return;
+	tree_lock(tree);
+	struct draft *draft = draft_find(tree, ino);
+	if (draft) {
+		draft->lookups -= n < draft->lookups ? n : draft->lookups;
+		draft_release(tree, draft);
+	}
+	tree_unlock(tree);
+}
+
+int tree_readlink(struct tree *tree, struct store_reader *reader, uint64_t ino, char **ret_target)
+{
+	void *data = NULL;
+	size_t size = 0;
+	int r = 0;
+	if (ino_get_class(ino) == INO_DRAFT) {
+		tree_lock(tree);
+		struct draft *draft = draft_find(tree, ino);
+		data = draft ? strndup((char *)draft->data, draft->size) : NULL;
+		r = !draft ? -ESTALE : !data ? -ENOMEM : 0;
+		tree_unlock(tree);
+		if (r == 0)
+			*ret_target = data;
+		return r;
+	}
+	r = store_read(reader, ino_get_id(ino), &data, &size);
+	if (r < 0)
+		return r;
+	char *target = strndup(data, size);
+	free(data);
+	if (!target)
+		return -ENOMEM;
+	*ret_target = target;
+	return 0;
+}
