@@ -68,14 +68,10 @@ int control_create(struct mount *mount, struct control **ret_control);
 void control_destroy(struct control *control);
 /* The entry `.pymodfs` of the root. */
 void control_reply_root(struct mount *mount, fuse_req_t req);
-/* The kernel drops n look-ups of ino. */
-void control_forget(struct mount *mount, uint64_t ino, uint64_t n);
 
 /* ---- __pycache__ (pycache.c) ---- */
 int pycache_create(struct mount *mount, struct pycache **ret_pycache);
 void pycache_destroy(struct pycache *pycache);
-/* The kernel drops n look-ups of ino. */
-void pycache_forget(struct mount *mount, uint64_t ino, uint64_t n);
 /* LOOKUP, MKDIR, RMDIR of the name `__pycache__` in the store's directory dir (a node id). */
 void pycache_lookup_root(struct mount *mount, fuse_req_t req, int64_t dir);
 void pycache_mkdir_root(struct mount *mount, fuse_req_t req, int64_t dir, mode_t mode);

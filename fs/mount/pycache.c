@@ -89,20 +89,16 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_looked_up(req, error, &entry);
 }
 
-void pycache_forget(struct mount *mount, uint64_t ino, uint64_t n)
+/* Doesn't answer: that is done for all forgotten inodes together. */
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
-	struct pycache *cache = mount->pycache;
-	pthread_mutex_lock(&cache->lock);
-	struct pynode *node = pynode_find(cache, ino);
-	if (node)
-		pynode_forget(cache, node, n);
-	pthread_mutex_unlock(&cache->lock);
-}
-
-static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
-{
-	pycache_forget(mount_of(req), ino, n);
-	fuse_reply_none(req);
+	struct pycache *cache = pycache_lock(req);
+	for (size_t i = 0; i < count; i++) {
+		struct pynode *node = pynode_find(cache, forgets[i].ino);
+		if (node)
+			pynode_forget(cache, node, forgets[i].nlookup);
+	}
+	pycache_unlock(cache);
 }
 
 /* ---- attributes ---- */
@@ -395,7 +391,7 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 
 const struct fuse_lowlevel_ops pycache_ops = {
 	.lookup = op_lookup,
-	.forget = op_forget,
+	.forget_multi = op_forget_multi,
 	.getattr = op_getattr,
 	.setattr = op_setattr,
 	.readlink = op_readlink,

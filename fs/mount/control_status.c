@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * control_status.c - the files `generation` and `status`.
+ */
+#include "control.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HIDDEN_MAX 10   /* names of hidden rows in the status */
+#define HIDDEN_SIZE 200 /* bytes of each */
+
+int control_print_generation(struct control *control, char **ret_text, size_t *ret_size)
+{
+	int size = asprintf(ret_text, "%" PRId64 "\n", feed_generation(control->mount->feed));
+	if (size < 0)
+		return -ENOMEM;
+	*ret_size = (size_t)size;
+	return 0;
+}
+
+/* Any bytes as a JSON string, at most limit of them: \xNN for what is not UTF-8 or can't be seen. */
+static json_t *json_bytes(const char *data, size_t size, size_t limit)
+{
+	bool cut = size > limit;
+	json_t *plain = cut || memchr(data, '\0', size) ? NULL : json_stringn(data, size);
+	if (plain)
+		return plain;
+	if (cut)
+		size = limit;
+	char *text = malloc(4 * size + 4), *to = text;
+	if (!text)
+		return NULL;
+	for (size_t i = 0; i < size; i++) {
+		unsigned char byte = (unsigned char)data[i];
+		if (byte >= 0x20 && byte < 0x7f && byte != '\\')
+			*to++ = (char)byte;
+		else
+			to += sprintf(to, "\\x%02x", byte);
+	}
+	if (cut)
+		to = stpcpy(to, "...");
+	json_t *json = json_stringn(text, (size_t)(to - text));
+	free(text);
+	return json;
+}
+
+static json_t *json_path(const char *path)
+{
+	return json_bytes(path, strlen(path), PATH_MAX);
+}
+
+static int add_hidden(void *arg, const char *name, size_t size)
+{
+	json_t *names = arg;
+	if (json_array_size(names) == HIDDEN_MAX)
+		return 1;
+	return json_array_append_new(names, json_bytes(name, size, HIDDEN_SIZE)) < 0 ? -ENOMEM : 0;
+}
+
+/* Writes *** over what stands between begin and end; both are in text. */
+static void mask(char *text, char *begin, const char *end)
+{
+	size_t rest = strlen(end);
+	if ((size_t)(end - begin) < 3)
+		return;
+	memcpy(begin, "***", 3);
+	memmove(begin + 3, end, rest + 1);
+}
+
+/* The URL without its password: the status is for everybody. */
+static json_t *json_url(const char *url)
+{
+	char *text = strdup(url);
+	char *authority = text ? strstr(text, "://") : NULL;
+	if (authority) {
+		authority += 3;
+		char *end = authority + strcspn(authority, "/?#");
+		char *at = memrchr(authority, '@', (size_t)(end - authority));
+		char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
+		if (colon)
+			mask(text, colon + 1, at);
+		char *password = strstr(text, "password=");
+		if (password)
+			mask(text, password + 9, password + 9 + strcspn(password + 9, "&"));
+	}
+	json_t *json = text ? json_path(text) : NULL;
+	free(text);
+	return json;
+}
+
+static json_t *json_counts(const struct store_counts *counts)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "modules", (json_int_t)counts->modules,
+		"files", (json_int_t)counts->files, "links", (json_int_t)counts->links,
+		"directories", (json_int_t)counts->dirs, "versions", (json_int_t)counts->versions,
+		"changes", (json_int_t)counts->changes);
+}
+
+static json_t *json_hidden(const struct store_counts *counts, json_t *names)
+{
+	return json_pack("{s:I,s:o}", "count", (json_int_t)counts->hidden, "names", names);
+}
+
+static json_t *json_caches(struct control *control)
+{
+	return json_pack("{s:f,s:I}", "kernel_seconds", control->mount->timeout, "control_nodes",
+		(json_int_t)HASH_CNT(by_id, control->by_id));
+}
+
+static json_t *json_status(
+	struct control *control, const struct store_counts *counts, json_t *names)
+{
+	struct mount *mount = control->mount;
+	return json_pack("{s:s,s:o,s:o,s:s,s:I,s:o,s:b,s:b,s:I,s:o,s:o,s:o}", "pymodfs",
+		PYMODFS_VERSION, "store", json_url(store_url(mount->store)), "table",
+		json_path(store_table(mount->store)), "uuid", store_uuid(mount->store), "pid",
+		(json_int_t)getpid(), "mountpoint", json_path(mount->mountpoint), "read_only",
+		(int)mount->read_only, "allow_other", (int)mount->allow_other, "generation",
+		(json_int_t)feed_generation(mount->feed), "counts", json_counts(counts), "hidden",
+		json_hidden(counts, names), "caches", json_caches(control));
+}
+
+static int print(const json_t *status, char **ret_text, size_t *ret_size)
+{
+	char *text = json_dumps(status, JSON_INDENT(2));
+	char *line = text ? realloc(text, strlen(text) + 2) : NULL;
+	if (!line) {
+		free(text);
+		return -ENOMEM;
+	}
+	strcat(line, "\n");
+	*ret_text = line;
+	*ret_size = strlen(line);
+	return 0;
+}
+
+int control_print_status(struct control *control, char **ret_text, size_t *ret_size)
+{
+	struct store_counts counts;
+	json_t *names = json_array();
+	int error = names ? store_count(control->mount->reader, &counts) : -ENOMEM;
+	if (!error)
+		error = store_hidden(control->mount->reader, add_hidden, names);
+	if (error < 0) {
+		json_decref(names);
+		return error;
+	}
+	json_t *status = json_status(control, &counts, names);
+	error = status ? print(status, ret_text, ret_size) : -ENOMEM;
+	json_decref(status);
+	return error;
+}
