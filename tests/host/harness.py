@@ -28,13 +28,14 @@ import textwrap
 import unittest
 from pathlib import Path
 
-from tests.support import BUILD, PYMODHOST, PYTHON, Database, Mount, Process, environment, wait_until
+from tests.support import BUILD, PYMODHOST, PYTHON, Database, Mount, Process, environment, preloaded, wait_until
 from tests.support.process import PATIENCE
 
 HERE = Path(__file__).resolve().parent
 RUNNERS = os.environ.get('PYMODFS_HOST_RUNNERS', 'program,extension').split(',')
 PLACES = os.environ.get('PYMODFS_HOST_PLACES', 'plain').split(',')
 DEADLINE = 30
+WAYS = ('inplace', 'rename')
 
 
 def extension_directory():
@@ -64,7 +65,7 @@ class Plain:
     def save(self, area, files, how):
         for name, source in files.items():
             self.turn += 1
-            save_file(area.path(name), source, how or ('inplace', 'rename')[self.turn % 2])
+            save_file(area.path(name), source, how if how in WAYS else WAYS[self.turn % 2])
 
     def remove(self, area, names):
         for name in names:
@@ -111,7 +112,7 @@ class Mounted:
                           for name, source in files.items())
             return
         for name, source in files.items():
-            save_file(area.path(name), source, 'inplace' if how in (None, 'sql') else how)
+            save_file(area.path(name), source, how if how in WAYS else 'inplace')
 
     def remove(self, area, names):
         if all(is_module(name) for name in names) and self.by_sql():
@@ -166,6 +167,12 @@ class Area:
     def killmount(self):
         self.place.mount.kill()
 
+    def by_sql(self, files, deleted):
+        with self.place.sql:
+            self.place.sql.executemany('UPDATE module SET source = ? WHERE name = ?',
+                                       [(source, self.row(name)) for name, source in files.items()])
+            self.place.sql.executemany('DELETE FROM module WHERE name = ?', [(self.row(name),) for name in deleted])
+
     def remount(self):
         self.place.mount.mount()
 
@@ -187,12 +194,10 @@ def save_file(path, source, how):
     path.parent.mkdir(parents=True, exist_ok=True)
     if how == 'inplace':
         path.write_bytes(source)
-    elif how == 'rename':
-        other = path.with_name(f'.{path.name}.new')
-        other.write_bytes(source)
-        os.rename(other, path)
-    else:
-        raise ValueError(f'no such way to save: {how}')
+        return
+    other = path.with_name(f'.{path.name}.new')
+    other.write_bytes(source)
+    os.rename(other, path)
 
 
 def remove_path(path):
@@ -203,7 +208,7 @@ def remove_path(path):
 
 
 class HostCase(unittest.TestCase):
-    """The base class of the cases. Attributes of a class: `runners` and `places` where not every one has a meaning."""
+    """The base class of the cases. `runners` and `places` name the only ones that have a meaning for a class."""
 
     runners = None
     places = None
@@ -228,11 +233,10 @@ class HostCase(unittest.TestCase):
 
     def host(self, script, deadline=DEADLINE, arguments=()):
         """Runs `script` in each runner in each place; it must come to its end and leave exit status 0."""
-        for name in PLACES:
-            for runner in RUNNERS:
-                if name in (self.places or PLACES) and runner in (self.runners or RUNNERS):
-                    with self.subTest(runner=runner, place=name):
-                        self.run_case(runner, self.place(name), textwrap.dedent(script), deadline, arguments)
+        for name in self.places or PLACES:
+            for runner in self.runners or RUNNERS:
+                with self.subTest(runner=runner, place=name):
+                    self.run_case(runner, self.place(name), textwrap.dedent(script), deadline, arguments)
 
     def run_case(self, runner, place, script, deadline, arguments=()):
         type(self)._number += 1
@@ -268,7 +272,7 @@ class HostCase(unittest.TestCase):
             env['PYTHONPATH'] = HERE / 'baseline' if runner == 'baseline' else extension_directory()
             env['PYTHONDONTWRITEBYTECODE'] = '1' if runner == 'baseline' else None
             command = [PYTHON, script]
-        return Process(*command, *arguments, env=environment(**env))
+        return Process(*command, *arguments, env=(environment if runner == 'program' else preloaded)(**env))
 
     def serve(self, listener, area, process, deadline):
         """Does what the host asks for until it hangs up; returns whether the script came to its end."""

@@ -12,7 +12,7 @@ from textwrap import dedent as text
 
 import pymodhost
 
-__all__ = ['Path', 'bad', 'collect', 'delete', 'eq', 'errors', 'finish', 'good', 'here', 'killmount', 'poll', 'pymodhost',
+__all__ = ['Path', 'bad', 'by_sql', 'collect', 'delete', 'eq', 'errors', 'finish', 'good', 'here', 'killmount', 'poll', 'pymodhost',
            'raises', 'remount', 'rename', 'runner', 'sys', 'text',
            'touch', 'write']
 
@@ -73,6 +73,11 @@ def touch(name, ns=None):
 def killmount():
     """Kills the daemon of the mount."""
     _ask('killmount')
+
+
+def by_sql(files, deleted=()):
+    """Changes rows without waiting for a mount to show it."""
+    _ask('by_sql', files={k: _bytes(v).decode('latin-1') for k, v in files.items()}, deleted=deleted)
 
 
 def remount():
