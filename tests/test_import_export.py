@@ -151,12 +151,20 @@ class ImportTest(TestCase):
         self.assert_refused('import', database.path, self.dir / 'nowhere', names='nowhere')
 
     def test_a_terminal_sees_the_progress_and_a_pipe_does_not(self):
-        database = self.database()
-        tree = self.tree({f'm{i}.py': b'V = 1\n' * 2000 for i in range(3000)})
+        tree = self.tree({f'm{i}.py': b'V = 1\n' for i in range(200)})
+        database, other = self.slow_database('one.db'), self.slow_database('other.db')
         with Terminal('sh', '-c', f'{PYMODFS} import {database.path} {tree}; read line') as terminal:
             terminal.wait_screen('100%', timeout=60)
-        result = pymodfs('import', database.path, tree)
+        result = pymodfs('import', other.path, tree)
         self.assertNotIn('%', result.stdout + result.stderr)
+
+    def slow_database(self, name):
+        """One in which each row takes so long that many of them take over a second."""
+        database = self.database(name=name)
+        database.shell('CREATE VIEW slow AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 50000) '
+                       'SELECT i FROM n; CREATE TRIGGER slow BEFORE INSERT ON module BEGIN '
+                       'SELECT count(*) FROM slow; END;')
+        return database
 
 
 class ExportTest(TestCase):

@@ -16,6 +16,10 @@ static const struct command {
 } commands[] = {
 	{"init", cmd_init, "set a database up, or adopt a table of an existing one"},
 	{"mount", cmd_mount, "mount a database on a directory"},
+	{"umount", cmd_umount, "take a mount down"},
+	{"status", cmd_status, "tell of a mount or a database"},
+	{"import", cmd_import, "take a directory's files into a database"},
+	{"export", cmd_export, "write a database's tree to a directory"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

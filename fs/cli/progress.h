@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* progress.h - a progress bar for people, on a terminal only. */
+#ifndef PYMODFS_CLI_PROGRESS_H
+#define PYMODFS_CLI_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+	const char *what;
+	int64_t total, started, drawn; /* items; monotonic ns */
+	bool terminal, visible;
+};
+
+/* Nothing shows unless stderr is a terminal and the work looks like taking over a second. */
+void progress_init(struct progress *progress, const char *what, int64_t total);
+void progress_show(struct progress *progress, int64_t done);
+/* Ends the line of a bar that is visible; at 100 % if the work was done. */
+void progress_finish(struct progress *progress, bool complete);
+
+#endif

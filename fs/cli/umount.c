@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pymodfs umount: takes a mount down and waits for its daemon's end.
+ *
+ * Only mounts of pymodfs, as the kernel's table says; the table is also all that is asked about a dead
+ * mount, which answers nothing. root unmounts by system call, others through fusermount3.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <libgen.h>
+#include <limits.h>
+#include <mntent.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define END_TIMEOUT_MS 30000
+
+static const char help[] =
+	"Usage: pymodfs umount [--lazy] MNT\n"
+	"Takes the mount down and returns when its daemon has ended.\n\n"
+	"  -l, --lazy  also when somebody still uses it: it goes when they are done\n"
+	"  --help      this text\n";
+
+enum { OPT_HELP = 1 };
+
+static const struct option options[] = {
+	{"help", no_argument, NULL, OPT_HELP},
+	{"lazy", no_argument, NULL, 'l'},
+	{0},
+};
+
+/* The absolute path of a mount point, without asking the mount itself, which may be dead; the caller frees. */
+static char *absolute_path(const char *path)
+{
+	char *copy_dir = strdup(path), *copy_base = strdup(path), *result = NULL;
+	char *dir = copy_dir ? realpath(dirname(copy_dir), NULL) : NULL;
+	const char *base = copy_base ? basename(copy_base) : NULL;
+	if (!strcmp(path, "..") || (base && (!strcmp(base, ".") || !strcmp(base, ".."))))
+		result = realpath(path, NULL);
+	else if (dir && base && asprintf(&result, "%s/%s", strcmp(dir, "/") ? dir : "", base) < 0)
+		result = NULL;
+	free(dir);
+	free(copy_base);
+	free(copy_dir);
+	return result;
+}
+
+static bool is_our_mount(const char *path)
+{
+	FILE *table = setmntent("/proc/self/mounts", "r");
+	const struct mntent *entry;
+	bool ours = false;
+	while (table && (entry = getmntent(table)))
+		if (!strcmp(entry->mnt_dir, path))
+			ours = !strcmp(entry->mnt_type, "fuse.pymodfs");
+	if (table)
+		endmntent(table);
+	return ours;
+}
+
+/* A descriptor of the daemon's process, or -1: not known, or gone. */
+static int daemon_fd(const char *path)
+{
+	char *file;
+	int fd = -1;
+	if (asprintf(&file, "%s/.pymodfs/status", path) < 0)
+		return -1;
+	json_t *status = json_load_file(file, 0, NULL);
+	json_int_t pid = json_integer_value(json_object_get(status, "pid"));
+	if (pid > 0)
+		fd = pidfd_open((pid_t)pid, 0);
+	json_decref(status);
+	free(file);
+	return fd;
+}
+
+static int run_fusermount(const char *path, bool lazy)
+{
+	char program[] = "fusermount3", unmount[] = "-u", quiet[] = "-q", lazily[] = "-z",
+	     end[] = "--";
+	char *copy = strdup(path);
+	char *words[] = {program, unmount, quiet, lazy ? lazily : end, lazy ? end : copy,
+		lazy ? copy : NULL, NULL};
+	pid_t pid;
+	int status;
+	int err = copy ? posix_spawnp(&pid, program, NULL, NULL, words, environ) : ENOMEM;
+	free(copy);
+	if (err)
+		return -err;
+	if (waitpid(pid, &status, 0) < 0)
+		return -errno;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EBUSY;
+}
+
+static int unmount(const char *path, bool lazy)
+{
+	if (!geteuid())
+		return umount2(path, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) ? -errno : 0;
+	return run_fusermount(path, lazy);
+}
+
+static int wait_for_end(const char *path, int fd)
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+	int n;
+	do
+		n = poll(&pollfd, 1, END_TIMEOUT_MS);
+	while (n < 0 && errno == EINTR);
+	return n > 0 ? 0 : cli_fail("%s is unmounted, but its daemon has not ended yet", path);
+}
+
+static int take_down(const char *path, bool lazy)
+{
+	int fd = daemon_fd(path);
+	int err = unmount(path, lazy);
+	int status = 0;
+	if (err == -EBUSY)
+		status = cli_fail(
+			"%s is in use: a program has a file or its working directory there; "
+			"end it, or: pymodfs umount --lazy %s",
+			path, path);
+	else if (err)
+		status = cli_fail("%s: %s", path, strerror(-err));
+	else if (fd >= 0 && !lazy)
+		status = wait_for_end(path, fd);
+	if (fd >= 0)
+		close(fd);
+	return status;
+}
+
+static int run(const char *argument, bool lazy)
+{
+	char *path = absolute_path(argument);
+	int status;
+	if (!path)
+		status = cli_fail("%s: %s", argument, strerror(errno));
+	else if (!is_our_mount(path))
+		status = cli_fail("%s is no mount of pymodfs", argument);
+	else
+		status = take_down(path, lazy);
+	free(path);
+	return status;
+}
+
+int cmd_umount(int argc, char **argv)
+{
+	bool lazy = false;
+	int option;
+	while ((option = getopt_long(argc, argv, ":l", options, NULL)) != -1) {
+		switch (option) {
+		case OPT_HELP:
+			return fputs(help, stdout) < 0;
+		case 'l':
+			lazy = true;
+			break;
+		default:
+			return cli_bad_option(argc, argv, option);
+		}
+	}
+	if (argc - optind != 1)
+		return cli_usage("name the mount point");
+	return run(argv[optind], lazy);
+}
