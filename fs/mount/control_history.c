@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What has a path now. */
@@ -55,12 +56,23 @@ static int stop_walk(void *arg, const struct store_version *version)
 	return 1;
 }
 
-/* Below a path that nothing has any more there may be something: a directory that is gone with all in it. */
-static int stop_below(void *arg, const struct store_change *change)
+static int stop_names(void *arg, const char *name)
 {
-	const char *path = arg;
-	size_t length = strlen(path);
-	return !strncmp(change->path, path, length) && change->path[length] == '/';
+	return 1;
+}
+
+/* Has a path that nothing has any more a history: of a file, or of a directory and what was in it? */
+static int look_up_lost(struct store_reader *reader, const char *path)
+{
+	int found = store_history(reader, path, stop_walk, NULL);
+	if (!found)
+		found = store_history_names(reader, path, stop_names, NULL);
+	return found > 0 ? 0 : found ? found : -ENOENT;
+}
+
+static bool is_nothing(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -ESTALE;
 }
 
 static int look_up_path(struct control *control, const char *path, struct control_node **ret_node)
@@ -71,16 +83,12 @@ static int look_up_path(struct control *control, const char *path, struct contro
 	int error = find_path(reader, path, &node);
 	if (!error) {
 		stat_dir(control, &node, &attr);
-	} else {
-		if (error != -ENOENT && error != -ENOTDIR && error != -ESTALE)
-			return error;
+	} else if (is_nothing(error)) {
 		stat_lost_dir(control, &attr);
-		error = store_history(reader, path, stop_walk, NULL);
-		if (!error)
-			error = store_changes(reader, 0, stop_below, (void *)path);
-		if (error <= 0)
-			return error ? error : -ENOENT;
+		error = look_up_lost(reader, path);
 	}
+	if (error)
+		return error;
 	*ret_node = control_look_up(control, CONTROL_HISTORY_DIR, 0, path, &attr);
 	return *ret_node ? 0 : -ENOMEM;
 }
@@ -147,21 +155,60 @@ static int add_version(void *arg, const struct store_version *version)
 	return control_listing_add(arg, name, S_IFREG);
 }
 
-static int add_child(void *arg, const struct store_entry *entry)
+/* The names of a directory: those that are there now, and those that were. */
+struct names {
+	struct control_listing *listing;
+	struct name *seen;
+};
+
+struct name {
+	UT_hash_handle hh;
+	char text[];
+};
+
+static int add_name(void *arg, const char *text)
 {
-	return control_listing_add(arg, entry->name, S_IFDIR);
+	struct names *names = arg;
+	struct name *name;
+	HASH_FIND_STR(names->seen, text, name);
+	if (name)
+		return 0;
+	name = malloc(sizeof(*name) + strlen(text) + 1);
+	if (!name)
+		return -ENOMEM;
+	strcpy(name->text, text);
+	HASH_ADD_STR(names->seen, text, name);
+	return control_listing_add(names->listing, text, S_IFDIR);
+}
+
+static int add_entry(void *arg, const struct store_entry *entry)
+{
+	return add_name(arg, entry->name);
+}
+
+static int list_names(struct store_reader *reader, const char *path, struct names *names)
+{
+	struct store_node node;
+	int error = find_path(reader, path, &node);
+	if (!error && node.kind == STORE_DIR)
+		error = store_list(reader, node.id, 0, add_entry, names);
+	if (!error || is_nothing(error))
+		error = store_history_names(reader, path, add_name, names);
+	return error;
 }
 
 int control_history_list(
 	struct control *control, const struct control_node *dir, struct control_listing *listing)
 {
 	struct store_reader *reader = control->mount->reader;
-	struct store_node node;
+	struct names names = {.listing = listing};
+	struct name *name, *next;
 	int error = *dir->path ? store_history(reader, dir->path, add_version, listing) : 0;
-	if (error)
-		return error;
-	error = find_path(reader, dir->path, &node);
-	if (!error && node.kind == STORE_DIR)
-		error = store_list(reader, node.id, 0, add_child, listing);
-	return error == -ENOENT || error == -ENOTDIR || error == -ESTALE ? 0 : error;
+	if (!error)
+		error = list_names(reader, dir->path, &names);
+	HASH_ITER (hh, names.seen, name, next) {
+		HASH_DEL(names.seen, name);
+		free(name);
+	}
+	return error;
 }

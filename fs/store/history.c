@@ -273,3 +273,21 @@ int store_history(struct store_reader *reader, const char *path, store_version_f
 	free(dir);
 	return err;
 }
+
+struct name_walk {
+	int (*fn)(void *arg, const char *name);
+	void *arg;
+};
+
+static int take_name(void *arg, const struct db_row *row)
+{
+	struct name_walk *walk = arg;
+	return walk->fn(walk->arg, db_get_text(row, 0));
+}
+
+int store_history_names(struct store_reader *reader, const char *dir,
+	int (*fn)(void *arg, const char *name), void *arg)
+{
+	struct name_walk walk = {.fn = fn, .arg = arg};
+	return db_run(reader->db, SQL_HISTORY_NAMES, DB_VALUES(db_text(dir)), take_name, &walk);
+}

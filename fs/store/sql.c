@@ -74,6 +74,7 @@ static const char *const texts[N_SQL] = {
 		" WHERE v.node IN (SELECT node FROM pymodfs_change WHERE dir = ?1 AND base = ?2"
 		" UNION SELECT c.id FROM pymodfs_node d JOIN pymodfs_node c ON c.parent = d.id"
 		" WHERE d.path = ?1 AND c.base = ?2) ORDER BY v.id DESC",
+	[SQL_HISTORY_NAMES] = "SELECT DISTINCT base FROM pymodfs_change WHERE dir = ?1",
 
 	[SQL_SET_ORIGIN] = "INSERT INTO pymodfs_origin (uid, pid, command) VALUES (?1, ?2, ?3)",
 	[SQL_CLEAR_ORIGIN] = "DELETE FROM pymodfs_origin",

@@ -191,6 +191,9 @@ int store_at_list(struct store_reader *reader, int64_t change, const char *path,
 
 /* All versions of what has or had this path, newest first. */
 int store_history(struct store_reader *reader, const char *path, store_version_fn *fn, void *arg);
+/* Calls fn(name) once for each name that the directory with this path ever had, as far as the feed is kept. */
+int store_history_names(struct store_reader *reader, const char *dir,
+	int (*fn)(void *arg, const char *name), void *arg);
 int store_count(struct store_reader *reader, struct store_counts *ret_counts);
 /* Calls fn(name) for each hidden row; name may hold any bytes but is NUL-terminated at size. */
 int store_hidden(struct store_reader *reader, int (*fn)(void *arg, const char *name, size_t size),
