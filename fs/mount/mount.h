@@ -76,12 +76,15 @@ void pycache_destroy(struct pycache *pycache);
 void pycache_lookup_root(struct mount *mount, fuse_req_t req, int64_t dir);
 void pycache_mkdir_root(struct mount *mount, fuse_req_t req, int64_t dir, mode_t mode);
 void pycache_rmdir_root(struct mount *mount, fuse_req_t req, int64_t dir);
+/* RENAME from there to a directory of the store. */
+void pycache_rename_out(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+	const char *new_name, unsigned int flags);
 /* Is there one? (listings, and rmdir of the directory itself) */
 bool pycache_exists(struct mount *mount, int64_t dir);
 /* rmdir of the store's directory dir: its bytecode goes with it. */
 void pycache_drop_dir(struct mount *mount, int64_t dir);
 /*
- * A module of the store's directory dir changed or went: removes its .pyc files. On the publisher's
+ * A module of the store's directory dir appeared or changed: removes the .pyc files that were of that name. On the publisher's
  * thread.
  */
 void pycache_drop_module(struct mount *mount, int64_t dir, const char *file_name);

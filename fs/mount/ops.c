@@ -174,7 +174,10 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned int flags)
 {
-	if (ino_get_class(parent) != ino_get_class(new_parent))
+	if (ino_get_class(parent) == INO_PYCACHE && is_dir(new_parent) &&
+		!is_reserved(new_parent, new_name))
+		pycache_rename_out(req, parent, name, new_parent, new_name, flags);
+	else if (ino_get_class(parent) != ino_get_class(new_parent))
 		fuse_reply_err(req, EXDEV);
 	else if (is_control(parent, name) || is_control(new_parent, new_name))
 		fuse_reply_err(req, EPERM);

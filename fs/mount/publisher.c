@@ -74,8 +74,9 @@ static int publish_change(void *arg, const struct store_change *change)
 		invalidate_attr(mount, change);
 	else
 		invalidate_name(mount, change);
+	/* A deleted module's stays, as on a local disk, until the name is used again or the mount ends. */
 	if (change->kind == STORE_MODULE &&
-		(change->op == STORE_UPDATE || change->op == STORE_DELETE))
+		(change->op == STORE_INSERT || change->op == STORE_UPDATE))
 		pycache_drop_module(mount, change->parent, change->name);
 	feed_add(mount->feed, change);
 	publisher->published = change->id;

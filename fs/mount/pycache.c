@@ -103,12 +103,13 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 
 /* ---- attributes ---- */
 
-/* Calls pyattr_get or pyattr_set for what a number stands for, by an open file where there is one. */
+/* By an open file, or what is held, where the name has gone. */
 static int get_attr(struct pycache *cache, struct pynode *node, struct stat *ret_attr)
 {
-	if (node->files)
-		return pyattr_get(cache, node->files->fd, NULL, ret_attr);
-	int fd, error = pynode_open_parent(cache, node, &fd);
+	int fd = node->files ? node->files->fd : node->held;
+	if (fd >= 0)
+		return pyattr_get(cache, fd, NULL, ret_attr);
+	int error = pynode_open_parent(cache, node, &fd);
 	if (error)
 		return error;
 	error = pyattr_get(cache, fd, node->name, ret_attr);
@@ -119,12 +120,17 @@ static int get_attr(struct pycache *cache, struct pynode *node, struct stat *ret
 static int set_attr(struct pycache *cache, struct pynode *node, const struct pyfile *file,
 	const struct stat *attr, int to_set)
 {
+	int fd, error;
 	if (file)
 		return pyattr_set(cache, file->fd, NULL, attr, to_set);
-	int fd, error = pynode_open_parent(cache, node, &fd);
+	if (node->gone)
+		error = pynode_open(
+			cache, node, to_set & FUSE_SET_ATTR_SIZE ? O_WRONLY : O_RDONLY, &fd);
+	else
+		error = pynode_open_parent(cache, node, &fd);
 	if (error)
 		return error;
-	error = pyattr_set(cache, fd, node->name, attr, to_set);
+	error = pyattr_set(cache, fd, node->gone ? NULL : node->name, attr, to_set);
 	close(fd);
 	return error == -ENOENT ? -ESTALE : error;
 }
@@ -263,9 +269,11 @@ static int remove_name(struct pycache *cache, struct pynode *parent, const char 
 	int fd, error = pynode_open_dir(cache, parent, O_PATH, &fd);
 	if (error)
 		return error;
+	struct pynode *node = pynode_find_name(cache, parent, name);
+	if (node)
+		pynode_hold(node, fd);
 	error = unlinkat(fd, name, flags) < 0 ? -errno : 0;
 	close(fd);
-	struct pynode *node = pynode_find_name(cache, parent, name);
 	if (node && (!error || error == -ENOENT))
 		pynode_detach(cache, node);
 	return error;
@@ -322,6 +330,13 @@ static void follow_rename(
 		pynode_move(cache, node, to->dir, to->name);
 }
 
+static void hold_target(struct pycache *cache, const struct pyplace *to)
+{
+	struct pynode *target = pynode_find_name(cache, to->dir, to->name);
+	if (target)
+		pynode_hold(target, to->fd);
+}
+
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned flags)
 {
@@ -332,6 +347,8 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 		error = pyplace_init(cache, new_parent, new_name, &to);
 	if (!error && flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		error = -EINVAL;
+	if (!error)
+		hold_target(cache, &to);
 	if (!error && renameat2(from.fd, name, to.fd, new_name, flags) < 0)
 		error = -errno;
 	if (!error) {

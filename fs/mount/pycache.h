@@ -29,8 +29,9 @@ struct pynode {
 	uint64_t lookups;
 	unsigned refs;
 	bool gone; /* its name leads elsewhere, or nowhere */
-	dev_t dev; /* the file that was there when the kernel asked last */
+	dev_t dev; /* the file that was there when the kernel asked last; as pyattr_get() tells */
 	ino_t ino;
+	int held; /* the file itself (O_PATH) where its name has gone before the kernel's last use of it; or -1 */
 	struct pyfile *files;
 	UT_hash_handle by_id, by_key;
 };
@@ -45,6 +46,7 @@ struct pyfile {
 struct pydir;
 
 struct pycache {
+	struct mount *mount;
 	/*
 	 * Guards all below, and is held over the calls on the local disk that look at or change names: so a look-up
 	 * and the removal of a stale file by the publisher have an order. Never over a notification.
@@ -75,6 +77,10 @@ void pynode_forget(struct pycache *cache, struct pynode *node, uint64_t n);
 void pynode_unref(struct pycache *cache, struct pynode *node);
 /* Its name no longer leads to it: what comes to have that name gets a node of its own. */
 void pynode_detach(struct pycache *cache, struct pynode *node);
+/* To be called before its name goes, with its directory open: the file can be opened as long as the kernel knows it. */
+void pynode_hold(struct pynode *node, int fd);
+/* Opens the file of a node, wherever its name has gone. */
+int pynode_open(struct pycache *cache, struct pynode *node, int flags, int *ret_fd);
 /* Gives it another name; the node that has it is detached. */
 int pynode_move(
 	struct pycache *cache, struct pynode *node, struct pynode *parent, const char *name);
@@ -143,5 +149,8 @@ void pycache_create_file(fuse_req_t req, fuse_ino_t parent, const char *name, mo
 
 /* Remembers the ending of a .pyc file's name. The lock is held. */
 void pycache_learn(struct pycache *cache, const char *name);
+void pycache_forget_scans(struct pycache *cache);
+/* Removes what no module is there for any more. Nothing else uses the cache at that time. */
+void pycache_sweep(struct pycache *cache, struct store_reader *reader);
 
 #endif

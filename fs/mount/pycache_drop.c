@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pycache_drop.c - where the bytecode cache is, and how what is stale goes from it.
- *
- * The cache is private: a directory of mode 0700 that belongs to the daemon's user; one of somebody else's is not used. A mount
- * without a cache works, but no bytecode can be written in it.
+ * pycache_drop.c - how bytecode that is stale, or of nothing, goes from the cache.
  *
  * A changed module's files are found without reading the directory, by the endings that Python's versions and optimization levels give
  * them: those seen in requests, and those found by reading a directory once.
@@ -11,155 +8,30 @@
  * pycache_drop_module() is the publisher's: it removes the files and detaches their nodes under the lock, then tells the kernel without it.
  * A look-up that came before the removal has been answered, or is answered before the kernel takes the notice,
  * because both hold the directory's lock in the kernel; one that comes after finds nothing.
+ *
+ * A deleted module's files stay, as they do on a local disk, until its name is used again, its directory goes, or the mount
+ * ends: then all is removed that no module is there for any more.
  */
 #include "pycache.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <unistd.h>
+
+#define TREE_DEPTH 16 /* directories below __pycache__ that are removed with it */
 
 struct pydir {
 	int64_t id;
 	UT_hash_handle hh;
 };
 
-/* ---- the directory on the local disk ---- */
-
-/* Where caches are, by the XDG base directory specification: relative paths are ignored. */
-static int cache_home(char *path, size_t size)
-{
-	const char *xdg = getenv("XDG_CACHE_HOME");
-	const char *home = getenv("HOME");
-	const struct passwd *user;
-	if (!home || *home != '/') {
-		user = getpwuid(geteuid());
-		home = user ? user->pw_dir : NULL;
-	}
-	int length = -1;
-	if (xdg && *xdg == '/')
-		length = snprintf(path, size, "%s", xdg);
-	else if (home && *home == '/')
-		length = snprintf(path, size, "%s/.cache", home);
-	else
-		return -ENOENT;
-	return (size_t)length < size ? 0 : -ENAMETOOLONG;
-}
-
-/* Opens a directory that must be ours alone, makes it where there is none. */
-static int open_private(int parent, const char *name, int *ret_fd)
-{
-	struct stat attr;
-	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	int error = 0;
-	if (fstat(fd, &attr) < 0)
-		error = -errno;
-	else if (attr.st_uid != geteuid())
-		error = -EPERM;
-	else if (attr.st_mode & 077 && fchmod(fd, 0700) < 0)
-		error = -errno;
-	if (error) {
-		close(fd);
-		return error;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
-/* The database could name any path. */
-static bool is_plain(const char *uuid)
-{
-	size_t length = strlen(uuid);
-	return length > 0 && length <= 64 && strspn(uuid, "0123456789abcdefABCDEF-") == length;
-}
-
-/* Opens CACHE/pymodfs/STORE; path says how far it came. */
-static int open_base(const char *uuid, char *path, size_t size, int *ret_fd)
-{
-	int home, top, error = is_plain(uuid) ? cache_home(path, size) : -EINVAL;
-	if (error)
-		return error;
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	home = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (home < 0)
-		return -errno;
-	strncat(path, "/pymodfs", size - strlen(path) - 1);
-	error = open_private(home, "pymodfs", &top);
-	close(home);
-	if (error)
-		return error;
-	strncat(path, "/", size - strlen(path) - 1);
-	strncat(path, uuid, size - strlen(path) - 1);
-	error = open_private(top, uuid, ret_fd);
-	close(top);
-	return error;
-}
-
-int pycache_create(struct mount *mount, struct pycache **ret_pycache)
-{
-	char path[PATH_MAX] = "";
-	struct pycache *cache = calloc(1, sizeof(*cache));
-	if (!cache)
-		return -ENOMEM;
-	pthread_mutex_init(&cache->lock, NULL);
-	cache->keep_owners = mount->allow_other && geteuid() != 0;
-	cache->base = -1;
-	int error = open_base(store_uuid(mount->store), path, sizeof(path), &cache->base);
-	if (error)
-		mount_log(LOG_WARNING, "no bytecode will be kept: %s: %s", path,
-			error == -EPERM ? "belongs to another user" : strerror(-error));
-	*ret_pycache = cache;
-	return 0;
-}
-
-void pycache_destroy(struct pycache *cache)
-{
-	struct pynode *node, *next_node;
-	struct pydir *dir, *next_dir;
-	if (!cache)
-		return;
-	HASH_CLEAR(by_key, cache->by_key);
-	HASH_ITER (by_id, cache->by_id, node, next_node) {
-		HASH_DELETE(by_id, cache->by_id, node);
-		for (struct pyfile *file = node->files, *next; file; file = next) {
-			next = file->next;
-			close(file->fd);
-			free(file);
-		}
-		free(node->key);
-		free(node);
-	}
-	HASH_ITER (hh, cache->scanned, dir, next_dir) {
-		HASH_DEL(cache->scanned, dir);
-		free(dir);
-	}
-	if (cache->base >= 0)
-		close(cache->base);
-	pthread_mutex_destroy(&cache->lock);
-	free(cache);
-}
-
 static void dir_name(char name[24], int64_t dir)
 {
 	snprintf(name, 24, "%lld", (long long)dir);
-}
-
-bool pycache_exists(struct mount *mount, int64_t dir)
-{
-	char name[24];
-	dir_name(name, dir);
-	return mount->pycache->base >= 0 &&
-	       faccessat(mount->pycache->base, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* ---- endings of names ---- */
@@ -216,6 +88,15 @@ static void scan(struct pycache *cache, int64_t id, int fd)
 	HASH_ADD(hh, cache->scanned, id, sizeof(dir->id), dir);
 }
 
+void pycache_forget_scans(struct pycache *cache)
+{
+	struct pydir *dir, *next;
+	HASH_ITER (hh, cache->scanned, dir, next) {
+		HASH_DEL(cache->scanned, dir);
+		free(dir);
+	}
+}
+
 /* ---- stale files ---- */
 
 /* What the kernel is to be told. */
@@ -225,11 +106,30 @@ struct dropped {
 	unsigned count;
 };
 
+/*
+ * Whoever compiles with a hash of the source in the file decides about its validity himself (PEP 552: bit 0 of the second word says
+ * so): such a file stays.
+ */
+static bool is_by_hash(int fd, const char *name)
+{
+	unsigned char head[8];
+	int file = openat(fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (file < 0)
+		return false;
+	bool is = pread(file, head, sizeof(head), 0) == sizeof(head) && head[4] & 1;
+	close(file);
+	return is;
+}
+
 static void drop_name(struct pycache *cache, struct pynode *root, int fd, const char *name,
 	struct dropped *dropped)
 {
-	bool removed = unlinkat(fd, name, 0) == 0;
+	if (is_by_hash(fd, name))
+		return;
 	struct pynode *node = root ? pynode_find_name(cache, root, name) : NULL;
+	if (node)
+		pynode_hold(node, fd);
+	bool removed = unlinkat(fd, name, 0) == 0;
 	if (node)
 		pynode_detach(cache, node);
 	if ((removed || node) && root && dropped->count < SUFFIXES_MAX)
@@ -326,7 +226,7 @@ void pycache_drop_dir(struct mount *mount, int64_t dir)
 	pthread_mutex_lock(&cache->lock);
 	int fd = openat(cache->base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0) {
-		remove_tree(fd, 16);
+		remove_tree(fd, TREE_DEPTH);
 		close(fd);
 		unlinkat(cache->base, name, AT_REMOVEDIR);
 	}
@@ -334,4 +234,64 @@ void pycache_drop_dir(struct mount *mount, int64_t dir)
 	if (root)
 		pynode_detach(cache, root);
 	pthread_mutex_unlock(&cache->lock);
+}
+
+/* ---- at the end of a mount ---- */
+
+/* Is there no module any more of which this is the bytecode? */
+static bool is_orphan(struct store_reader *reader, int64_t dir, const char *name)
+{
+	char file[STORE_NAME_MAX + 4];
+	struct store_node node;
+	const char *suffix = find_suffix(name);
+	if (!suffix)
+		return false;
+	snprintf(file, sizeof(file), "%.*s.py", (int)(suffix - name), name);
+	return store_lookup(reader, dir, file, &node) == -ENOENT;
+}
+
+static void sweep_dir(struct store_reader *reader, int64_t dir, int fd)
+{
+	DIR *listing = open_listing(fd);
+	if (!listing)
+		return;
+	for (const struct dirent *entry; (entry = readdir(listing));)
+		if (is_orphan(reader, dir, entry->d_name))
+			unlinkat(fd, entry->d_name, 0);
+	closedir(listing);
+}
+
+static void sweep_name(const struct pycache *cache, struct store_reader *reader, const char *name)
+{
+	struct store_node node;
+	char *end;
+	int64_t dir = strtoll(name, &end, 10);
+	if (*end || end == name)
+		return;
+	int error = store_get_node(reader, dir, &node);
+	if (error && error != -ESTALE)
+		return;
+	int fd = openat(cache->base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (error)
+		remove_tree(fd, TREE_DEPTH);
+	else
+		sweep_dir(reader, dir, fd);
+	close(fd);
+	if (error)
+		unlinkat(cache->base, name, AT_REMOVEDIR);
+}
+
+void pycache_sweep(struct pycache *cache, struct store_reader *reader)
+{
+	DIR *listing = cache->base >= 0 ? open_listing(cache->base) : NULL;
+	if (!listing || store_reader_begin(reader) < 0)
+		goto close_listing;
+	for (const struct dirent *entry; (entry = readdir(listing));)
+		sweep_name(cache, reader, entry->d_name);
+	store_reader_end(reader);
+close_listing:
+	if (listing)
+		closedir(listing);
 }

@@ -54,32 +54,28 @@ static void set_file(struct fuse_file_info *fi, struct pyfile *file)
 	fi->noflush = 1;
 }
 
-/* Another file than the one that the kernel looked up: -ESTALE. */
+/* Another file than the one that the kernel looked up: -ESTALE. Truncated only when it is known to be the right one. */
 static int open_node(
 	struct pycache *cache, struct pynode *node, int flags, struct pyfile **ret_file)
 {
 	struct stat attr;
-	int parent, error = pynode_open_parent(cache, node, &parent);
+	int fd, error = pynode_open(cache, node, flags & O_ACCMODE, &fd);
 	if (error)
 		return error;
-	flags = (flags & (O_ACCMODE | O_TRUNC)) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-	/* Truncated only when it is known to be the right one. */
-	int fd = openat(parent, node->name, flags & ~O_TRUNC);
-	error = fd < 0 ? -errno : 0;
-	close(parent);
-	if (error)
-		return error == -ENOENT ? -ESTALE : error;
 	error = pyattr_get(cache, fd, NULL, &attr);
-	if (!error && (attr.st_dev != node->dev || attr.st_ino != node->ino))
+	if (error)
+		goto close_fd;
+	if (attr.st_dev != node->dev || attr.st_ino != node->ino)
 		error = -ESTALE;
-	if (!error && flags & O_TRUNC && ftruncate(fd, 0) < 0)
+	else if (flags & O_TRUNC && ftruncate(fd, 0) < 0)
 		error = -errno;
-	if (error) {
-		close(fd);
-		return error;
-	}
+	if (error)
+		goto close_fd;
 	*ret_file = file_create(node, fd);
 	return *ret_file ? 0 : -ENOMEM;
+close_fd:
+	close(fd);
+	return error;
 }
 
 void pycache_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -4,7 +4,7 @@
  *
  * A node is found by its number or by its parent's number and its name; the path on the local disk is made of the
  * names up to the root when it is needed. A node whose name was removed or given to another file is `gone`: it isn't found by name any more
- * and only its open files are of use. So a number that the kernel knows never comes to mean another file, and what the
+ * and only its open files are of use, and what was held for who has just looked it up and is about to open it. So a number that the kernel knows never comes to mean another file, and what the
  * kernel has cached of it stays right.
  *
  * Children and open files hold references, thus a parent outlives its children. All functions want the cache's lock.
@@ -75,6 +75,7 @@ static struct pynode *node_create(struct pycache *cache, struct pynode *parent, 
 	if (!node)
 		return NULL;
 	node->id = ++cache->last_id;
+	node->held = -1;
 	node->parent = parent;
 	if (set_key(cache, node, name) < 0) {
 		free(node);
@@ -111,6 +112,8 @@ static void release(struct pycache *cache, struct pynode *node)
 		struct pynode *parent = node->parent;
 		pynode_detach(cache, node);
 		HASH_DELETE(by_id, cache->by_id, node);
+		if (node->held >= 0)
+			close(node->held);
 		free(node->key);
 		free(node);
 		if (parent)
@@ -211,4 +214,39 @@ int pynode_open_dir(struct pycache *cache, struct pynode *node, int flags, int *
 int pynode_open_parent(struct pycache *cache, struct pynode *node, int *ret_fd)
 {
 	return node->gone ? -ESTALE : pynode_open_dir(cache, node->parent, O_PATH, ret_fd);
+}
+
+void pynode_hold(struct pynode *node, int fd)
+{
+	if (!node->gone && node->held < 0)
+		node->held = openat(fd, node->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Opens what is there only as a descriptor (O_PATH) anew. */
+static int reopen(int held, int flags, int *ret_fd)
+{
+	char path[40];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", held);
+	int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+int pynode_open(struct pycache *cache, struct pynode *node, int flags, int *ret_fd)
+{
+	int parent, fd;
+	if (node->gone)
+		return node->held >= 0 ? reopen(node->held, flags, ret_fd) : -ESTALE;
+	int error = pynode_open_parent(cache, node, &parent);
+	if (error)
+		return error;
+	fd = openat(parent, node->name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	error = fd < 0 ? -errno : 0;
+	close(parent);
+	if (error)
+		return error == -ENOENT ? -ESTALE : error;
+	*ret_fd = fd;
+	return 0;
 }
