@@ -287,20 +287,35 @@ lost:
 	tree_unpin(mount->tree, draft);
 }
 
-static void run_expire(void *arg)
+static void expire(struct mount *mount, bool all)
 {
-	struct mount *mount = arg;
 	struct tree_caller caller = {.tid = 0, .uid = mount->uid, .gid = mount->gid};
 	struct tree_request request;
 	request_init(mount, &caller, &request);
-	if (tree_expire(mount->tree, &request) < 0)
-		mount_log(LOG_ERR, "deleting a module that was renamed to a backup failed: %s",
+	if (tree_expire(mount->tree, &request, all) < 0)
+		mount_log(LOG_ERR, "what editors left behind could not be settled: %s",
 			store_error());
 	publisher_wake(mount);
+}
+
+static void run_expire(void *arg)
+{
+	expire(arg, false);
+}
+
+static void run_settle(void *arg)
+{
+	expire(arg, true);
 }
 
 void job_expire(struct mount *mount)
 {
 	if (mount_submit(mount, run_expire, mount) < 0)
+		mount_log(LOG_ERR, "out of memory");
+}
+
+void job_settle(struct mount *mount)
+{
+	if (mount_submit(mount, run_settle, mount) < 0)
 		mount_log(LOG_ERR, "out of memory");
 }

@@ -27,7 +27,9 @@ void job_commit(fuse_req_t req, struct draft *draft, fuse_ino_t ino);
 
 /* The same for a draft whose last file was closed without a save; nobody waits for it. */
 void job_commit_quietly(struct mount *mount, const struct tree_caller *caller, struct draft *draft);
-/* Deletes what has been aside for long enough. */
+/* Does what is due (tree_expire). */
 void job_expire(struct mount *mount);
+/* The same for all that would be due one day: the mount ends. */
+void job_settle(struct mount *mount);
 
 #endif

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../cli/cli.h"
+#include "job.h"
 #include "mount.h"
 #include "mountpoint.h"
 #include "options.h"
@@ -214,6 +215,8 @@ static int run_session(struct mount *mount)
 		r = start_threads(mount);
 		if (r == 0)
 			r = fuse_session_loop(mount->session);
+		if (mount->publisher && !mount->read_only)
+			job_settle(mount);
 		fuse_session_unmount(mount->session);
 	}
 	fuse_remove_signal_handlers(mount->session);

@@ -176,7 +176,10 @@ static void draft_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fus
 static void file_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct tree_caller caller = caller_of(req);
-	release(fuse_req_userdata(req), &caller, file_of(fi));
+	struct mount *mount = fuse_req_userdata(req);
+	release(mount, &caller, file_of(fi));
+	if (ino_get_class(ino) == INO_DRAFT && tree_next_expiry(mount->tree) != INT64_MAX)
+		publisher_wake(mount);
 	reply_error(req, 0);
 }
 

@@ -110,6 +110,7 @@ void draft_bind(struct tree *tree, struct draft *draft, int64_t node)
 	draft_unbind(tree, draft);
 	draft_unname(tree, draft);
 	draft->state = DRAFT_BOUND;
+	draft->temporary = false;
 	draft->node = node;
 	if (draft_find_node(tree, node))
 		return; /* another one is the shared draft of that node; this one only ends its life */
@@ -210,6 +211,14 @@ void draft_set_data(struct tree *tree, struct draft *draft, void *data, size_t s
 	draft->data = data;
 	draft->size = draft->capacity = size;
 	draft->loaded = true;
+}
+
+void draft_promote(struct draft *draft)
+{
+	if (draft->state != DRAFT_LOCAL || !draft->temporary)
+		return;
+	draft->state = DRAFT_NEW;
+	draft->temporary = false;
 }
 
 void draft_stat(const struct draft *draft, struct stat *ret_attr)

@@ -15,7 +15,7 @@
 enum draft_state {
 	DRAFT_BOUND, /* collects a new version of the store's node `node` */
 	DRAFT_NEW,   /* of a file that isn't in the store yet */
-	DRAFT_LOCAL, /* an editor's dropping: stays in memory */
+	DRAFT_LOCAL, /* an editor's dropping: stays in memory (a temporary one: for a while) */
 	DRAFT_GONE,  /* its file was removed or replaced: nothing will become of it */
 };
 
@@ -33,6 +33,8 @@ struct draft {
 	int64_t node;        /* BOUND */
 	struct place *place; /* where it is, or was when it was opened; NULL: nowhere yet */
 	bool named;          /* NEW and LOCAL: found by its place */
+	bool temporary;      /* LOCAL: is put into the store if it stays */
+	int64_t expires;     /* temporary and closed: when (CLOCK_MONOTONIC, ns) */
 	pid_t maker;         /* NEW: the thread that created it */
 
 	unsigned char *data;
@@ -86,6 +88,9 @@ static inline bool draft_is_dirty(const struct draft *draft)
 {
 	return !draft->failed && (draft->changes != draft->committed || draft->state == DRAFT_NEW);
 }
+
+/* A temporary one that was fsynced, or has stayed, becomes a file to be committed. */
+void draft_promote(struct draft *draft);
 
 void draft_stat(const struct draft *draft, struct stat *ret_attr);
 

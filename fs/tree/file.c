@@ -190,9 +190,10 @@ static int create_look(struct store_reader *reader, struct create_site *site)
 static struct draft *draft_for_create(struct tree *tree, const struct tree_caller *caller,
 	const struct create_site *site, mode_t mode)
 {
-	struct draft *draft =
-		draft_create(tree, name_is_dropping(site->name) ? DRAFT_LOCAL : DRAFT_NEW,
-			site->module ? STORE_MODULE : STORE_FILE);
+	bool temporary = name_is_temporary(site->name) && !site->module;
+	bool local = temporary || name_is_dropping(site->name);
+	struct draft *draft = draft_create(
+		tree, local ? DRAFT_LOCAL : DRAFT_NEW, site->module ? STORE_MODULE : STORE_FILE);
 	if (!draft)
 		return NULL;
 	if (draft_set_name(tree, draft, site->parent, site->name, true) < 0) {
@@ -203,6 +204,8 @@ static struct draft *draft_for_create(struct tree *tree, const struct tree_calle
 	draft->uid = caller->uid;
 	draft->gid = caller->gid;
 	draft->maker = caller->tid;
+	draft->temporary = temporary;
+	draft->expires = INT64_MAX;
 	draft->loaded = true;
 	return draft;
 }
@@ -389,6 +392,8 @@ void tree_flush(struct tree *tree, const struct tree_caller *caller, struct tree
 		return;
 	struct close_facts facts;
 	tree_lock(tree);
+	if (!closing)
+		draft_promote(draft);
 	close_facts_init(&facts, draft);
 	draft->pins++;
 	tree_unlock(tree);
@@ -411,6 +416,8 @@ static void release_draft(struct tree *tree, struct tree_file *file, struct draf
 {
 	struct draft *draft = file->draft;
 	bool last = --draft->files == 0;
+	if (last && draft->temporary)
+		draft->expires = clock_monotonic() + TEMPORARY_SECONDS * NANOSECONDS;
 	if (last && (draft->state == DRAFT_BOUND || draft->state == DRAFT_NEW)) {
 		if (file->writes && draft_is_dirty(draft)) {
 			draft->pins++;

@@ -57,6 +57,25 @@ bool name_is_dropping(const char *name)
 	       (name[0] == '.' && ends(name, ".kate-swp"));
 }
 
+static bool is_random(const char *text, size_t least, size_t most)
+{
+	size_t n = strlen(text);
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)text[i]))
+			return false;
+	return n >= least && n <= most;
+}
+
+bool name_is_temporary(const char *name)
+{
+	if (starts(name, "sed") && is_random(name, 9, 9)) /* sed -i: sedXXXXXX */
+		return true;
+	const char *suffix = NULL;
+	for (const char *at = name; (at = strstr(at, ".py.")); at++)
+		suffix = at + strlen(".py.");
+	return suffix && is_random(suffix, 6, 8); /* x.py.XXXXXX, .x.py.XXXXXX */
+}
+
 bool name_is_python(const char *name)
 {
 	return strlen(name) > 3 && ends(name, ".py");

@@ -15,6 +15,7 @@
 
 #define TICKET_SECONDS 10 /* a retry comes at once; this only bounds what is left of killed ones */
 #define ASIDE_SECONDS 2
+#define TEMPORARY_SECONDS 5
 
 /* "This thread is about to come back for a writable inode of this node." */
 struct ticket {

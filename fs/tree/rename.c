@@ -132,7 +132,8 @@ static int rename_draft(struct renaming *renaming)
 	struct store_node node;
 	if (renaming->to.in_store && renaming->to.node.kind == STORE_DIR)
 		return -EISDIR;
-	if (renaming->to_dropping && draft->state == DRAFT_LOCAL)
+	if (draft->state == DRAFT_LOCAL &&
+		(renaming->to_dropping || name_is_temporary(renaming->to.name)))
 		return rename_dropping(renaming);
 	tree_lock(tree);
 	int r = snapshot_init(&snapshot, draft);

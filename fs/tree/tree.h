@@ -18,6 +18,9 @@
  * Droppings of editors (swap files, backups; names.h) are drafts that have a name and are never committed
  * unless they are renamed to something that is no dropping.
  *
+ * Temporary files (names.h) begin like droppings and are put into the store when they are fsynced or stay for some
+ * seconds.
+ *
  * A file that is renamed to a dropping's name (vim: x.py -> x.py~) is `aside`: gone for the process that moved it, there for
  * all others, until that process creates it again (which then is a save of the same row) or a moment has passed
  * (then it is deleted).
@@ -155,9 +158,12 @@ int tree_rename(struct tree *tree, const struct tree_request *request, uint64_t 
 int tree_set_attr(struct tree *tree, const struct tree_request *request, uint64_t ino,
 	const struct store_attr *attr, int64_t *ret_change);
 
-/* When the next file that is aside becomes a deleted one (CLOCK_MONOTONIC, ns); INT64_MAX: none. */
+/*
+ * When the next file that is aside becomes a deleted one, or a temporary one is put into the store (CLOCK_MONOTONIC,
+ * ns); INT64_MAX: nothing is due.
+ */
 int64_t tree_next_expiry(struct tree *tree);
-/* Deletes those whose time has come. */
-int tree_expire(struct tree *tree, const struct tree_request *request);
+/* Does that to those whose time has come; with all, at the end of the mount, to all. */
+int tree_expire(struct tree *tree, const struct tree_request *request, bool all);
 
 #endif
