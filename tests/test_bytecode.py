@@ -343,6 +343,24 @@ class LocalDirectoryTest(BytecodeTest):
             return same, os.listdir(top / '__pycache__'), python('-c', 'import b; print(b.V)', path=top).stdout
         self.both(see)
 
+    def test_what_is_written_right_after_the_move_is_not_lost(self):
+        mnt = self.mount({'a': 'V = 1\n'})
+        cache = mnt.path / '__pycache__'
+        cache.mkdir()
+        for i in range(200):
+            (cache / 'x.pyc').write_text('long enough\n')
+            os.rename(cache / 'x.pyc', mnt.path / 'x.pyc')
+            (mnt.path / 'x.pyc').write_text(f'{i}\n')
+            self.assertEqual((mnt.path / 'x.pyc').read_text(), f'{i}\n')
+            self.assertEqual((os.listdir(cache), os.stat(mnt.path / 'x.pyc').st_size), ([], len(f'{i}\n')))
+
+    def test_hard_links_of_compileall(self):
+        def see(top):
+            run(PYTHON, '-m', 'compileall', '-q', '--hardlink-dupes', '-o', '0', '-o', '1', '.', env=environment(), cwd=top)
+            files = [os.stat(top / '__pycache__' / name) for name in sorted(os.listdir(top / '__pycache__'))]
+            return len(files), files[0].st_ino == files[1].st_ino, files[1].st_nlink
+        self.both(see)
+
     def test_compileall_and_py_compile(self):
         def see(top):
             out = run(PYTHON, '-m', 'compileall', '-q', '-o', '0', '-o', '1', '.', env=environment(), cwd=top).stdout

@@ -189,7 +189,10 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
-	fuse_reply_err(req, EPERM); /* as link(2) has it for a file system without hard links */
+	if (ino_get_class(ino) != ino_get_class(parent))
+		fuse_reply_err(req, EXDEV);
+	else /* EPERM: as link(2) has it for a file system without hard links */
+		DISPATCH(parent, link, EPERM, req, ino, parent, name);
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -361,7 +361,36 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 	reply_error(req, error);
 }
 
-/* ---- symbolic links ---- */
+/* ---- links ---- */
+
+/*
+ * Both names are inodes of their own to the kernel, with pages of their own: compileall links files that are
+ * equal, and replaces them when they no longer are, but writes in neither.
+ */
+static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
+{
+	struct tree_entry entry;
+	struct pyplace to = {.fd = -1};
+	struct pycache *cache = pycache_lock(req);
+	struct pynode *node = pynode_find(cache, ino);
+	int fd = -1, error = node ? pynode_open_parent(cache, node, &fd) : -ESTALE;
+	if (!error)
+		error = pyplace_init(cache, new_parent, new_name, &to);
+	if (!error && linkat(fd, node->name, to.fd, new_name, 0) < 0)
+		error = -errno;
+	if (!error)
+		error = pycache_look_up(cache, to.dir, to.fd, new_name, &entry);
+	if (!error)
+		pycache_learn(cache, new_name);
+	pyplace_finish(&to);
+	if (fd >= 0)
+		close(fd);
+	pycache_unlock(cache);
+	if (error)
+		reply_error(req, error);
+	else
+		reply_entry(mount_of(req), req, &entry);
+}
 
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
@@ -418,6 +447,7 @@ const struct fuse_lowlevel_ops pycache_ops = {
 	.rmdir = op_rmdir,
 	.symlink = op_symlink,
 	.rename = op_rename,
+	.link = op_link,
 	.open = pycache_open,
 	.read = pycache_read,
 	.write = pycache_write,

@@ -29,6 +29,7 @@ struct pynode {
 	uint64_t lookups;
 	unsigned refs;
 	bool gone; /* its name leads elsewhere, or nowhere */
+	int64_t moved; /* the store's node that has taken its place in the kernel's eyes, see pycache_rename.c; or 0 */
 	dev_t dev; /* the file that was there when the kernel asked last; as pyattr_get() tells */
 	ino_t ino;
 	int held; /* the file itself (O_PATH) where its name has gone before the kernel's last use of it; or -1 */
@@ -144,6 +145,9 @@ void pycache_readdirplus(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
 void pycache_create_file(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct fuse_file_info *fi);
+
+/* Who opens a node that has moved to the store is to find what is there now. The lock is not held. */
+void pycache_open_moved(fuse_req_t req, int64_t moved, int flags);
 
 /* ---- removing stale files (pycache_drop.c) ---- */
 

@@ -86,7 +86,10 @@ void pycache_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int error = node ? open_node(cache, node, fi->flags, &file) : -ESTALE;
 	if (error == -ESTALE && node)
 		pynode_detach(cache, node);
+	int64_t moved = node ? node->moved : 0;
 	pycache_unlock(cache);
+	if (error && moved)
+		pycache_open_moved(req, moved, fi->flags);
 	if (error) {
 		reply_error(req, error);
 		return;

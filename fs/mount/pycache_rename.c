@@ -4,6 +4,10 @@
  *
  * That is a new file in the store with the same bytes, made on the writer's thread, and then the end of the old one. It happens
  * to bytecode that is to stand for its source. Directories, and the way back, are left to the caller, who copies (-EXDEV).
+ *
+ * The kernel goes on using the old inode by the new name until the publisher has told it. An open of it is answered with -ESTALE, upon
+ * which the kernel looks the name up once more and finds the file in the store. If it is to be written, that file's inode would answer
+ * with -ESTALE too (tree.h, tickets), but the kernel repeats a look-up only once: so the ticket is left before.
  */
 #include "pycache.h"
 
@@ -63,17 +67,38 @@ static int open_local(struct move *move)
 static void remove_local(struct move *move)
 {
 	struct pyplace at;
+	struct store_node made;
+	int r = store_lookup(
+		move->mount->writer_reader, ino_get_id(move->to), move->new_name, &made);
 	struct pycache *cache = pycache_lock(move->req);
 	if (pyplace_init(cache, move->from, move->name, &at) == 0) {
 		struct pynode *node = pynode_find_name(cache, at.dir, move->name);
-		if (node)
-			pynode_hold(node, at.fd);
 		unlinkat(at.fd, move->name, 0);
 		if (node)
 			pynode_detach(cache, node);
+		if (node && r == 0)
+			node->moved = made.id;
 	}
 	pyplace_finish(&at);
 	pycache_unlock(cache);
+}
+
+void pycache_open_moved(fuse_req_t req, int64_t moved, int flags)
+{
+	struct mount *mount = fuse_req_userdata(req);
+	struct tree_caller caller = caller_of(req);
+	struct store_node node;
+	struct tree_file *file;
+	struct draft *draft;
+	bool lasting;
+	if (store_get_node(mount->reader, moved, &node) < 0)
+		return;
+	if (tree_open(mount->tree, mount->reader, &caller, ino_make(INO_VERSION, node.version),
+		    flags, &file, &lasting) < 0)
+		return;
+	tree_release(mount->tree, file, &draft);
+	if (draft)
+		tree_unpin(mount->tree, draft);
 }
 
 static int copy(struct move *move, struct tree_file *file)
