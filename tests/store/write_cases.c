@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Creating, saving, attributes, removing; transactions that end, well or not. */
 #include "case.h"
+#include "init.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sqlite3.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -460,7 +464,57 @@ static void test_a_row_of_a_table_without_its_content_is_stale_and_not_empty(str
 	sql(env, "INSERT INTO module VALUES ('a', 'x')");
 }
 
+/* A store in a file system of 4 MiB. */
+static void open_small(struct env *env, struct env *small)
+{
+	bool fresh;
+	char dir[4200];
+	*small = (struct env){.store = NULL};
+	snprintf(dir, sizeof(dir), "%s.small", env->path);
+	CHECK_INT(mkdir(dir, 0700), 0);
+	CHECK_INT(unshare(CLONE_NEWNS), 0);
+	CHECK_INT(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	CHECK_INT(mount("tmpfs", dir, "tmpfs", 0, "size=4m"), 0);
+	CHECK(snprintf(small->path, sizeof(small->path), "%s/m.db", dir) <
+		(int)sizeof(small->path));
+	CHECK_INT(store_init(small->path, &(struct store_init_options){0}, &fresh), 0);
+	CHECK_INT(store_open(small->path, NULL, &small->store), 0);
+	CHECK_INT(store_reader_create(small->store, &small->reader), 0);
+}
+
+static void test_a_full_disk_refuses_the_save_and_nothing_lingers(struct env *env)
+{
+	struct env small;
+	struct store_txn *txn;
+	struct store_node node, after;
+	char *large = malloc(8 << 20), *text;
+	int64_t change;
+	memset(large, '#', 8 << 20);
+	open_small(env, &small);
+	node = make(&small, STORE_ROOT, "a.py", "old");
+	txn = begin(&small);
+	int err = store_write(txn, node.id, large, 8 << 20, &after);
+	if (err)
+		store_abort(txn);
+	else
+		err = store_commit(txn, &change);
+	CHECK_INT(err, -ENOSPC);
+	text = text_of(&small, "a.py");
+	CHECK_TEXT(text, "old");
+	free(text);
+	save(&small, node.id, "new");
+	text = text_of(&small, "a.py");
+	CHECK_TEXT(text, "new");
+	free(text);
+	check_invariants(&small);
+	store_reader_destroy(small.reader);
+	store_close(small.store);
+	free(large);
+}
+
 const struct test_case write_cases[] = {
+	{"a_full_disk_refuses_the_save_and_nothing_lingers",
+		test_a_full_disk_refuses_the_save_and_nothing_lingers},
 	{"a_new_file_is_a_row_or_a_resource", test_a_new_file_is_a_row_or_a_resource},
 	{"a_link_is_kept_with_its_target", test_a_link_is_kept_with_its_target},
 	{"names_that_cannot_be_made_are_refused", test_names_that_cannot_be_made_are_refused},
