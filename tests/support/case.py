@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .build import PYMODFS
 from .database import Database
-from .mount import Mount, mounts_below
+from .mount import Mount, mounts_below, take_down
 from .process import run, wait_until
 
 
@@ -33,9 +33,13 @@ class TestCase(unittest.TestCase):
         self.addCleanup(self._remove_dir)
 
     def _remove_dir(self):
+        left = mounts_below(self.dir)
+        for point in left:
+            take_down(point)
         # A file below a mount that is still there would be deleted from its database.
-        self.assertEqual(mounts_below(self.dir), [], 'still mounted at the end of the test')
+        self.assertEqual(mounts_below(self.dir), [])
         shutil.rmtree(self.dir, ignore_errors=True)
+        self.assertEqual(left, [], 'still mounted at the end of the test')
 
     def database(self, rows=None, name='modules.db'):
         """A new database in the test's directory."""

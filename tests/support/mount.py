@@ -44,6 +44,16 @@ def daemons_of(mountpoint):
     return found
 
 
+def take_down(mountpoint):
+    """Unmounts what is mounted there, and ends its daemons; never fails and never waits for them."""
+    # umount -f ends requests that nobody answers any more; only root may do it.
+    for command in (['umount', '-f', '-l', '--', mountpoint], ['fusermount3', '-u', '-z', '--', mountpoint]):
+        if is_mounted(mountpoint):
+            run(*command, check=False)
+    for pid in daemons_of(mountpoint):
+        os.kill(pid, signal.SIGKILL)
+
+
 class Mount:
     """A mount of a database for the length of a `with` block.
 
@@ -69,7 +79,8 @@ class Mount:
 
     def mount(self):
         """Mounts; returns when the mount answers."""
-        self.path.mkdir(exist_ok=True)
+        if not is_mounted(self.path):
+            self.path.mkdir(exist_ok=True)
         env = environment(**(self._env or {}))
         if self.background:
             pymodfs(*self._command(), env=env)
@@ -130,14 +141,10 @@ class Mount:
 
     def close(self):
         """Takes down whatever is there; never fails and never waits for a daemon that hangs."""
-        for command in (['fusermount3', '-u', '-z', '--', self.path], ['umount', '-l', '--', self.path]):
-            if is_mounted(self.path):
-                run(*command, check=False)
+        take_down(self.path)
         if self._daemon:
             self._daemon.close()
             self._daemon = None
-        for pid in daemons_of(self.path):
-            os.kill(pid, signal.SIGKILL)
 
     def __enter__(self):
         return self.mount()
