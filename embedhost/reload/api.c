@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What can be asked of the engine. One thread at a time is in here; it waits for the lock without
+ * the GIL. A call from within a batch (a module's body or a hook that polls) does nothing.
+ */
+#include "batch.h"
+
+static bool api_enter(void)
+{
+	unsigned long self = PyThread_get_thread_ident();
+
+	if (engine->owner == self)
+		return false;
+	if (!PyThread_acquire_lock(engine->lock, NOWAIT_LOCK)) {
+		Py_BEGIN_ALLOW_THREADS PyThread_acquire_lock(engine->lock, WAIT_LOCK);
+		Py_END_ALLOW_THREADS
+	}
+	engine->owner = self;
+	return true;
+}
+
+static PyObject *api_leave(struct report *report)
+{
+	report->seconds = monotonic_seconds() - report->seconds;
+	report_deliver(report);
+	engine->owner = 0;
+	PyThread_release_lock(engine->lock);
+	return (PyObject *)report;
+}
+
+static struct report *api_begin(bool *ret_entered)
+{
+	struct report *report = report_create();
+
+	*ret_entered = report && api_enter();
+	if (report && !*ret_entered)
+		report->seconds = 0;
+	return report;
+}
+
+static void sort_into(PyObject *list, PyObject *set)
+{
+	PyObject *names = PySequence_List(set);
+
+	if (names && PyList_Sort(names) == 0)
+		PyList_SetSlice(list, PyList_GET_SIZE(list), PyList_GET_SIZE(list), names);
+	Py_XDECREF(names);
+}
+
+/* Everything that is not in effect: changed since, or failed before and changed again. */
+static int poll_locked(struct report *report, PyObject *force)
+{
+	PyObject *changed = PySet_New(NULL), *deleted = PySet_New(NULL);
+	bool fresh = false;
+	int result = -1;
+
+	if (!changed || !deleted || detect_changes(changed, deleted, &fresh) < 0)
+		goto out;
+	result = 0;
+	if (!fresh && !force)
+		goto out;
+	sort_into(report->changed, changed);
+	sort_into(report->changed, deleted);
+	if (force && _PySet_Update(changed, force) < 0)
+		result = -1;
+	else if (PySet_GET_SIZE(changed) || PySet_GET_SIZE(deleted))
+		result = batch_apply(changed, deleted, report);
+out:
+	Py_XDECREF(changed);
+	Py_XDECREF(deleted);
+	return result;
+}
+
+static PyObject *apply(PyObject *force)
+{
+	bool entered;
+	struct report *report = api_begin(&entered);
+
+	if (!entered)
+		return (PyObject *)report;
+	if (poll_locked(report, force) < 0 && report_add_error(report, engine->empty) < 0)
+		PyErr_Clear();
+	return api_leave(report);
+}
+
+PyObject *engine_poll(void)
+{
+	return apply(NULL);
+}
+
+static PyObject *fail(PyObject *module, PyObject *exception, const char *text)
+{
+	bool entered;
+	struct report *report = api_begin(&entered);
+
+	if (!report)
+		return NULL;
+	PyErr_Format(exception, text, module);
+	if (report_add_error(report, module) < 0)
+		PyErr_Clear();
+	return entered ? api_leave(report) : (PyObject *)report;
+}
+
+PyObject *engine_reload(PyObject *name)
+{
+	PyObject *names, *report;
+
+	if (!record_find(name))
+		return fail(name, PyExc_ModuleNotFoundError,
+			"module %R is not loaded from a watched directory");
+	names = PySet_New(NULL);
+	report = names && PySet_Add(names, name) == 0 ? apply(names) : NULL;
+	Py_XDECREF(names);
+	return report;
+}
+
+PyObject *engine_reload_all(void)
+{
+	PyObject *names = PySet_New(NULL), *report = NULL, *name;
+	struct record *record, *next;
+
+	HASH_ITER (hh, engine->records, record, next) {
+		name = PyUnicode_FromString(record->name);
+		if (!names || !name || PySet_Add(names, name) < 0)
+			Py_CLEAR(names);
+		Py_XDECREF(name);
+	}
+	if (names)
+		report = apply(names);
+	Py_XDECREF(names);
+	return report;
+}
+
+PyObject *engine_unload(PyObject *name)
+{
+	PyObject *changed, *deleted;
+	struct report *report;
+	bool entered;
+	int result = -1;
+
+	if (!PyDict_GetItemWithError(engine->modules, name))
+		return fail(name, PyExc_ModuleNotFoundError, "module %R is not loaded");
+	report = api_begin(&entered);
+	if (!entered)
+		return (PyObject *)report;
+	changed = PySet_New(NULL);
+	deleted = PySet_New(NULL);
+	if (changed && deleted && PySet_Add(deleted, name) == 0)
+		result = batch_apply(changed, deleted, report);
+	if (result < 0 && report_add_error(report, name) < 0)
+		PyErr_Clear();
+	Py_XDECREF(changed);
+	Py_XDECREF(deleted);
+	return api_leave(report);
+}
+
+PyObject *engine_load(PyObject *name)
+{
+	bool entered;
+	struct report *report = api_begin(&entered);
+	uint64_t order = engine->order;
+	PyObject *module;
+
+	if (!report)
+		return NULL;
+	module = PyImport_Import(name);
+	if (!module && report_add_error(report, name) < 0)
+		PyErr_Clear();
+	Py_XDECREF(module);
+	for (struct record *record = engine->records; record; record = record->hh.next) {
+		PyObject *loaded =
+			record->order > order ? PyUnicode_FromString(record->name) : NULL;
+
+		if (loaded && (PyList_Append(report->reloaded, loaded) < 0 ||
+				      report_add_event(report, "loaded", loaded, 1, 0) < 0))
+			PyErr_Clear();
+		Py_XDECREF(loaded);
+	}
+	return entered ? api_leave(report) : (PyObject *)report;
+}
+
+static PyObject *run_code(PyObject *text, PyObject *filename)
+{
+	PyObject *globals = PyDict_New(), *code = NULL, *result = NULL;
+	const char *source = PyUnicode_AsUTF8(text);
+
+	if (source)
+		code = Py_CompileStringObject(source, filename, Py_file_input, NULL, -1);
+	if (globals && code && PyDict_SetItemString(globals, "__builtins__", engine->builtins) == 0)
+		result = PyEval_EvalCode(code, globals, globals);
+	Py_XDECREF(code);
+	Py_XDECREF(globals);
+	return result;
+}
+
+/* Not under the lock: the text may poll. */
+PyObject *engine_run(PyObject *text, PyObject *filename)
+{
+	struct report *report = report_create();
+	PyObject *result;
+
+	if (!report)
+		return NULL;
+	result = run_code(text, filename);
+	if (!result && report_add_error(report, filename) < 0)
+		PyErr_Clear();
+	Py_XDECREF(result);
+	Py_CLEAR(report->events);
+	report->seconds = monotonic_seconds() - report->seconds;
+	return (PyObject *)report;
+}
+
+PyObject *engine_source(PyObject *name)
+{
+	PyObject *spec = finder_find(name), *loader = NULL, *text = NULL;
+
+	if (spec && spec != Py_None)
+		loader = PyObject_GetAttrString(spec, "loader");
+	else if (spec)
+		PyErr_Format(PyExc_ModuleNotFoundError, "no module %R", name);
+	if (loader)
+		text = PyObject_CallMethod(loader, "get_source", "O", name);
+	Py_XDECREF(loader);
+	Py_XDECREF(spec);
+	return text;
+}
+
+PyObject *engine_holders(PyObject *name)
+{
+	return PyList_New(0);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A batch: one reload transaction, from the set of changed modules to commit or rollback.
+ *
+ *   build    read and compile everything first; the affected set
+ *   run      bodies run in scratch modules, on demand in the order of their imports
+ *   unload   the hooks of the versions that will go
+ *   commit   one stretch of C without any Python code in between: atomic for every thread
+ *   finish   hooks of the new versions, old versions freed, observers told
+ *
+ * Until the commit nothing that another thread can see has changed; a failure before it only drops
+ * the scratch modules.
+ */
+#ifndef RELOAD_BATCH_H
+#define RELOAD_BATCH_H
+
+#include "engine.h"
+
+enum member_kind {
+	MEMBER_RUNS,   /* a loaded module whose body runs again */
+	MEMBER_NEW,    /* a watched module that the batch is the first to import */
+	MEMBER_SHADOW, /* a package that only stands in, so that what is set on it waits */
+};
+
+enum member_state { MEMBER_WAITING, MEMBER_RUNNING, MEMBER_DONE, MEMBER_FAILED };
+
+struct member {
+	PyObject *name;
+	const char *text; /* key: the name's UTF-8 */
+	enum member_kind kind;
+	enum member_state state;
+	struct record *record; /* NULL: new */
+	PyObject *live, *live_dict;
+	PyObject *scratch, *dict; /* MEMBER_NEW: the same as live */
+	PyObject *before;         /* MEMBER_SHADOW: what dict was at first */
+	PyObject *previous;       /* MEMBER_RUNS: what live_dict was before the commit */
+	PyObject *spec, *bytes, *code;
+	PyObject *uses, *defined, *class_keys;
+	PyObject *replacement; /* what the body put into sys.modules for itself; None: removed */
+	char *path;
+	struct stamp stamp;
+	double seconds;
+	unsigned int turn; /* when its body ended */
+	UT_hash_handle hh;
+};
+
+/* From an object of the new version to the one that it becomes. */
+struct mapping {
+	PyObject *from, *to;
+	UT_hash_handle hh;
+};
+
+enum change_kind {
+	CHANGE_DICT,
+	CHANGE_SLOT,
+	CHANGE_RAW,
+	CHANGE_CLASS,
+	CHANGE_TYPE,
+	CHANGE_SET,
+	CHANGE_BASES,
+	CHANGE_KEYS
+};
+
+/* One step of the commit, with what is needed to take it back. */
+struct change {
+	enum change_kind kind;
+	PyObject *owner;
+	PyObject *key;
+	PyObject *old;
+	void **slot;
+};
+
+struct journal {
+	struct change *changes;
+	size_t count, room;
+};
+
+struct batch {
+	unsigned long thread;
+	struct report *report;
+	struct member *members;
+	PyObject *added;   /* dict: watched modules that the batch imported first */
+	PyObject *foreign; /* list: names of others that it brought into sys.modules */
+	PyObject *deleted; /* set: names that go */
+	bool failed;
+	struct mapping *map;   /* new object -> the old one that it becomes */
+	struct mapping *taken; /* the other way round */
+	struct mapping *young; /* functions and classes made since the batch began */
+	PyObject *caches;      /* list: wrappers whose results are stale */
+	unsigned int finished; /* bodies so far */
+	struct mapping *codes; /* old code -> new code */
+	uint64_t filter[256];  /* which pointers may be in map */
+	struct journal journal;
+};
+
+/* batch.c */
+int batch_apply(PyObject *changed, PyObject *deleted, struct report *report);
+struct member *batch_find(struct batch *batch, PyObject *name);
+int batch_add_new(struct batch *batch, PyObject *module, const char *path);
+int batch_fail(struct batch *batch, PyObject *name); /* the exception that is set stays set */
+bool batch_is_mine(void);                            /* a batch runs, on this thread */
+
+/* load.c: a first import */
+int load_module(PyObject *module, const char *path);
+int load_adopt(PyObject *module, PyObject *name, const char *path);
+
+/* exec.c */
+int member_run(struct batch *batch, struct member *member);
+int member_create_shadow(struct batch *batch, PyObject *name, PyObject *live);
+int member_create_scratch(struct member *member);
+void member_destroy(struct member *member);
+
+/* map.c */
+int map_add(struct batch *batch, PyObject *from, PyObject *to);
+PyObject *map_get(struct batch *batch, PyObject *object); /* borrowed; itself if not mapped */
+PyObject *map_get_deep(struct batch *batch, PyObject *object);
+bool map_touches(struct batch *batch, PyObject *object);
+bool map_is_taken(struct batch *batch, PyObject *to);
+int young_add(struct batch *batch, PyObject *object);
+bool young_has(struct batch *batch, PyObject *object);
+void map_finish(struct mapping **map);
+int codes_add(struct batch *batch, PyObject *old, PyObject *fresh);
+PyObject *codes_get(struct batch *batch, PyObject *old); /* borrowed, NULL if none */
+
+/* match.c: which object of the old version a new one becomes */
+int match_member(struct batch *batch, struct member *member);
+int match_values(struct batch *batch, PyObject *old, PyObject *fresh, PyObject *name);
+
+/* journal.c: no step runs Python code; what it replaces is kept till journal_finish() */
+int journal_dict_set(struct journal *journal, PyObject *dict, PyObject *key, PyObject *value);
+int journal_slot_set(struct journal *journal, PyObject *owner, PyObject **slot, PyObject *value);
+int journal_raw_set(struct journal *journal, PyObject *owner, void **slot, void *value);
+int journal_class_set(struct journal *journal, PyObject *object, PyTypeObject *type);
+int journal_type_set(struct journal *journal, PyTypeObject *type, PyObject *key, PyObject *value);
+int journal_bases_set(struct journal *journal, PyTypeObject *type, PyObject *bases);
+int journal_dict_rekey(struct batch *batch, PyObject *dict);
+int type_set_bases(PyTypeObject *type, PyObject *bases);
+int journal_set_swap(struct journal *journal, PyObject *set, PyObject *old, PyObject *fresh);
+void journal_undo(struct journal *journal);
+void journal_finish(struct journal *journal);
+
+/* function.c, class.c: in-place updates */
+int function_match(struct batch *batch, PyObject *old, PyObject *fresh);
+int function_update(struct batch *batch, PyObject *old, PyObject *fresh);
+int class_match(struct batch *batch, PyObject *old, PyObject *fresh);
+int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
+
+/* heap.c */
+int heap_find_young(struct batch *batch, PyObject **ret_list);
+int heap_rewrite(struct batch *batch, PyObject *young);
+
+/* commit.c */
+int commit_apply(struct batch *batch);
+
+/* hooks.c */
+void hooks_unload(struct report *report, PyObject *name, PyObject *dict);
+void hooks_reload(struct report *report, PyObject *name, PyObject *dict, PyObject *previous);
+int hooks_keep(struct member *member);
+
+/* detect.c */
+int detect_changes(PyObject *ret_changed, PyObject *ret_deleted, bool *ret_fresh);
+void detect_want(PyObject *events);
+
+#endif

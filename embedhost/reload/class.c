@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Classes in place. The old class gets the new one's attributes and bases; its instances, its
+ * subclasses and whoever holds it go on with the new code.
+ *
+ * That needs instances of one layout: the same slots and the same kind of memory. A class whose
+ * layout changed can't be the same object: the new one takes its place in the module, and the old
+ * one stays with its instances.
+ */
+#include "batch.h"
+
+static PyHeapTypeObject *heap_type(PyObject *type)
+{
+	return (PyHeapTypeObject *)type;
+}
+
+static bool same_slots(PyObject *a, PyObject *b)
+{
+	Py_ssize_t size = a ? PyTuple_GET_SIZE(a) : 0;
+
+	if (size != (b ? PyTuple_GET_SIZE(b) : 0))
+		return false;
+	for (Py_ssize_t i = 0; i < size; i++)
+		if (PyUnicode_Compare(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i)) != 0)
+			return false;
+	return true;
+}
+
+static bool same_layout(PyTypeObject *a, PyTypeObject *b)
+{
+	unsigned long flags = Py_TPFLAGS_HEAPTYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_MANAGED_DICT |
+			      Py_TPFLAGS_LONG_SUBCLASS | Py_TPFLAGS_LIST_SUBCLASS |
+			      Py_TPFLAGS_TUPLE_SUBCLASS | Py_TPFLAGS_BYTES_SUBCLASS |
+			      Py_TPFLAGS_UNICODE_SUBCLASS | Py_TPFLAGS_DICT_SUBCLASS |
+			      Py_TPFLAGS_BASE_EXC_SUBCLASS | Py_TPFLAGS_TYPE_SUBCLASS;
+
+	return a->tp_basicsize == b->tp_basicsize && a->tp_itemsize == b->tp_itemsize &&
+	       a->tp_dictoffset == b->tp_dictoffset &&
+	       a->tp_weaklistoffset == b->tp_weaklistoffset &&
+	       (a->tp_flags & flags) == (b->tp_flags & flags) &&
+	       same_slots(heap_type((PyObject *)a)->ht_slots, heap_type((PyObject *)b)->ht_slots);
+}
+
+/* The bases of fresh as they will be; NULL with an exception when out of memory. */
+static PyObject *mapped_tuple(struct batch *batch, PyObject *tuple)
+{
+	PyObject *mapped = PyTuple_New(PyTuple_GET_SIZE(tuple));
+
+	for (Py_ssize_t i = 0; mapped && i < PyTuple_GET_SIZE(tuple); i++)
+		PyTuple_SET_ITEM(mapped, i, Py_NewRef(map_get(batch, PyTuple_GET_ITEM(tuple, i))));
+	return mapped;
+}
+
+static bool same_items(PyObject *a, PyObject *b)
+{
+	if (PyTuple_GET_SIZE(a) != PyTuple_GET_SIZE(b))
+		return false;
+	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(a); i++)
+		if (PyTuple_GET_ITEM(a, i) != PyTuple_GET_ITEM(b, i))
+			return false;
+	return true;
+}
+
+/* Whether the new bases can be set is for CPython to say: done and undone at once. */
+static bool bases_fit(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+{
+	PyObject *bases = mapped_tuple(batch, fresh->tp_bases), *before = Py_NewRef(old->tp_bases);
+	bool fit = bases && same_items(bases, before);
+
+	if (bases && !fit) {
+		fit = type_set_bases(old, bases) == 0;
+		if (fit)
+			type_set_bases(old, before);
+	}
+	PyErr_Clear();
+	Py_XDECREF(bases);
+	Py_DECREF(before);
+	return fit;
+}
+
+static bool is_layout_descriptor(PyObject *value)
+{
+	return Py_TYPE(value) == &PyMemberDescr_Type || Py_TYPE(value) == &PyGetSetDescr_Type;
+}
+
+/* Members of a mixed-in type carry their value in themselves, where it can't be changed. */
+static bool enum_member_fits(PyObject *old, PyObject *fresh)
+{
+	if (PyLong_Check(old) && PyLong_Check(fresh))
+		return PyObject_IsTrue(PyLong_Type.tp_richcompare(old, fresh, Py_EQ)) == 1;
+	if (PyUnicode_Check(old) && PyUnicode_Check(fresh))
+		return PyUnicode_Compare(old, fresh) == 0;
+	return Py_TYPE(old)->tp_basicsize == PyBaseObject_Type.tp_basicsize ||
+	       _PyObject_GetDictPtr(old) != NULL;
+}
+
+static int enum_match(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+{
+	PyObject *was = PyDict_GetItemString(old->tp_dict, "_member_map_");
+	PyObject *is = PyDict_GetItemString(fresh->tp_dict, "_member_map_");
+	PyObject *name, *value, *before;
+	Py_ssize_t position = 0;
+
+	if (!was || !is || !PyDict_Check(was) || !PyDict_Check(is))
+		return 0;
+	while (PyDict_Next(is, &position, &name, &value)) {
+		before = PyDict_GetItemWithError(was, name);
+		if (before && enum_member_fits(before, value) && map_add(batch, value, before) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int class_match(struct batch *batch, PyObject *old, PyObject *fresh)
+{
+	PyTypeObject *was = (PyTypeObject *)old, *is = (PyTypeObject *)fresh;
+	PyObject *name, *value, *before;
+	Py_ssize_t position = 0;
+
+	if (map_get(batch, fresh) != fresh)
+		return 0;
+	if (map_get(batch, (PyObject *)Py_TYPE(fresh)) != (PyObject *)Py_TYPE(old) ||
+		!same_layout(was, is))
+		return 0;
+	if (!bases_fit(batch, was, is))
+		return 0;
+	if (map_add(batch, fresh, old) < 0 || enum_match(batch, was, is) < 0)
+		return -1;
+	while (PyDict_Next(is->tp_dict, &position, &name, &value)) {
+		before = PyDict_GetItemWithError(was->tp_dict, name);
+		if (before && !is_layout_descriptor(value) &&
+			match_values(batch, before, value, name) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool name_is_layout(PyObject *name)
+{
+	return PyUnicode_Check(name) &&
+	       (PyUnicode_CompareWithASCIIString(name, "__dict__") == 0 ||
+		       PyUnicode_CompareWithASCIIString(name, "__weakref__") == 0 ||
+		       PyUnicode_CompareWithASCIIString(name, "_abc_impl") == 0);
+}
+
+static int class_set_all(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+{
+	PyObject *name, *value;
+	Py_ssize_t position = 0;
+
+	while (PyDict_Next(fresh->tp_dict, &position, &name, &value)) {
+		if (name_is_layout(name) || is_layout_descriptor(value))
+			continue;
+		if (journal_type_set(&batch->journal, old, name, map_get(batch, value)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int class_remove_gone(
+	struct batch *batch, PyTypeObject *old, PyTypeObject *fresh, PyObject *defined)
+{
+	PyObject *names = PyDict_Keys(old->tp_dict);
+	int result = names ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++) {
+		PyObject *name = PyList_GET_ITEM(names, i);
+
+		if (name_is_layout(name) || PyDict_Contains(fresh->tp_dict, name) ||
+			(defined && !PySet_Contains(defined, name)))
+			continue;
+		result = journal_type_set(&batch->journal, old, name, NULL);
+	}
+	Py_XDECREF(names);
+	return result;
+}
+
+static int abc_forget(PyTypeObject *type)
+{
+	PyObject *abc, *result;
+
+	if (!PyDict_GetItemString(type->tp_dict, "_abc_impl"))
+		return 0;
+	abc = PyImport_ImportModule("_abc");
+	result = abc ? PyObject_CallMethod(abc, "_reset_caches", "O", type) : NULL;
+	Py_XDECREF(abc);
+	Py_XDECREF(result);
+	return result ? 0 : -1;
+}
+
+/* What the old version's source had in the class; borrowed, NULL if not known. */
+static PyObject *class_defined_names(struct batch *batch, PyTypeObject *type)
+{
+	PyObject *owner = PyDict_GetItemString(type->tp_dict, "__module__");
+	struct member *member = owner && PyUnicode_Check(owner) ? batch_find(batch, owner) : NULL;
+
+	if (!member || !member->record || !member->record->class_keys)
+		return NULL;
+	return PyDict_GetItemWithError(
+		member->record->class_keys, heap_type((PyObject *)type)->ht_qualname);
+}
+
+int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+{
+	PyObject *bases = mapped_tuple(batch, fresh->tp_bases);
+	PyObject *defined = class_defined_names(batch, old);
+	int result = bases ? 0 : -1;
+
+	if (result == 0 && !same_items(bases, old->tp_bases))
+		result = journal_bases_set(&batch->journal, old, bases);
+	if (result == 0)
+		result = class_remove_gone(batch, old, fresh, defined);
+	if (result == 0)
+		result = class_set_all(batch, old, fresh);
+	if (result == 0)
+		result = abc_forget(old);
+	PyType_Modified(old);
+	Py_XDECREF(bases);
+	return result;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The commit: from scratch modules to live ones in one stretch of C.
+ *
+ * No step runs Python code or lets go of the GIL, so every other thread sees all of it or nothing.
+ * If a step fails (no memory), journal_undo() puts everything back.
+ */
+#include "batch.h"
+
+static int commit_names(struct batch *batch, struct member *member)
+{
+	PyObject *name, *value;
+	Py_ssize_t position = 0;
+
+	while (PyDict_Next(member->dict, &position, &name, &value)) {
+		if (member->before && PyDict_GetItemWithError(member->before, name) == value)
+			continue;
+		if (journal_dict_set(
+			    &batch->journal, member->live_dict, name, map_get(batch, value)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A submodule stays an attribute of its package as long as it is loaded. */
+static bool is_loaded_child(struct member *member, PyObject *name, PyObject *value)
+{
+	PyObject *full = PyUnicode_FromFormat("%U.%U", member->name, name);
+	bool loaded = full && value && PyDict_GetItemWithError(engine->modules, full) == value;
+
+	Py_XDECREF(full);
+	PyErr_Clear();
+	return loaded;
+}
+
+static int commit_gone_names(struct batch *batch, struct member *member, PyObject *defined)
+{
+	PyObject *names = PySequence_List(defined);
+	int result = names ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++) {
+		PyObject *name = PyList_GET_ITEM(names, i);
+		PyObject *value = PyDict_GetItemWithError(member->live_dict, name);
+
+		if (value && !PyDict_Contains(member->dict, name) &&
+			!is_loaded_child(member, name, value))
+			result = journal_dict_set(&batch->journal, member->live_dict, name, NULL);
+	}
+	Py_XDECREF(names);
+	return result;
+}
+
+static int commit_member(struct batch *batch, struct member *member)
+{
+	PyObject *defined = member->record ? member->record->defined : member->before;
+
+	if (member->kind == MEMBER_NEW)
+		return 0;
+	if (defined && commit_gone_names(batch, member, defined) < 0)
+		return -1;
+	return commit_names(batch, member);
+}
+
+static int instance_update(struct batch *batch, PyObject *old, PyObject *fresh)
+{
+	PyObject **to = _PyObject_GetDictPtr(old), **from = _PyObject_GetDictPtr(fresh);
+
+	if (!to || !from || !*from)
+		return 0;
+	return journal_slot_set(&batch->journal, old, to, *from);
+}
+
+static int commit_objects(struct batch *batch)
+{
+	struct mapping *mapping;
+	int result = 0;
+
+	for (mapping = batch->map; result == 0 && mapping; mapping = mapping->hh.next) {
+		PyObject *fresh = mapping->from, *old = mapping->to;
+
+		if (PyFunction_Check(old))
+			result = function_update(batch, old, fresh);
+		else if (PyType_Check(old))
+			result = class_update(batch, (PyTypeObject *)old, (PyTypeObject *)fresh);
+		else if (!PyModule_Check(old) && !PyDict_Check(old))
+			result = instance_update(batch, old, fresh);
+	}
+	return result;
+}
+
+static PyObject *parent_dict(PyObject *name, PyObject **ret_tail)
+{
+	Py_ssize_t length = PyUnicode_GET_LENGTH(name);
+	Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, length, -1);
+	PyObject *parent, *module;
+
+	if (dot < 0)
+		return NULL;
+	parent = PyUnicode_Substring(name, 0, dot);
+	*ret_tail = PyUnicode_Substring(name, dot + 1, length);
+	module = parent ? PyDict_GetItemWithError(engine->modules, parent) : NULL;
+	Py_XDECREF(parent);
+	return module && PyModule_Check(module) ? PyModule_GetDict(module) : NULL;
+}
+
+static int commit_unload(struct batch *batch, PyObject *name)
+{
+	PyObject *module = PyDict_GetItemWithError(engine->modules, name), *tail = NULL, *dict;
+	int result = 0;
+
+	if (!module)
+		return 0;
+	dict = parent_dict(name, &tail);
+	if (dict && tail && PyDict_GetItemWithError(dict, tail) == module)
+		result = journal_dict_set(&batch->journal, dict, tail, NULL);
+	if (result == 0)
+		result = journal_dict_set(&batch->journal, engine->modules, name, NULL);
+	Py_XDECREF(tail);
+	return result == 0 ? PyList_Append(batch->report->unloaded, name) : -1;
+}
+
+static int commit_modules(struct batch *batch)
+{
+	PyObject *gone = PySequence_List(batch->deleted), *name, *module;
+	struct member *member;
+	Py_ssize_t position = 0;
+	int result = gone && PyList_Sort(gone) == 0 ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(gone); i++)
+		result = commit_unload(batch, PyList_GET_ITEM(gone, i));
+	Py_XDECREF(gone);
+	while (result == 0 && PyDict_Next(batch->added, &position, &name, &module))
+		result = journal_dict_set(&batch->journal, engine->modules, name, module);
+	for (member = batch->members; result == 0 && member; member = member->hh.next)
+		if (member->replacement)
+			result = journal_dict_set(&batch->journal, engine->modules, member->name,
+				member->replacement == Py_None ? NULL : member->replacement);
+	return result;
+}
+
+static int by_turn(struct member *a, struct member *b)
+{
+	return a->turn < b->turn ? -1 : a->turn > b->turn;
+}
+
+static int commit_steps(struct batch *batch, PyObject *young)
+{
+	struct member *member;
+
+	/* Bases before what derives from them. */
+	HASH_SORT(batch->members, by_turn);
+	for (member = batch->members; member; member = member->hh.next)
+		if (member->kind != MEMBER_NEW && match_member(batch, member) < 0)
+			return -1;
+	for (member = batch->members; member; member = member->hh.next)
+		if (commit_member(batch, member) < 0)
+			return -1;
+	if (commit_modules(batch) < 0 || commit_objects(batch) < 0)
+		return -1;
+	return heap_rewrite(batch, young);
+}
+
+static void caches_clear(struct batch *batch)
+{
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(batch->caches); i++) {
+		PyObject *result =
+			PyObject_CallMethod(PyList_GET_ITEM(batch->caches, i), "cache_clear", NULL);
+
+		Py_XDECREF(result);
+		PyErr_Clear();
+	}
+}
+
+/* The records follow; nothing of this can fail but for want of memory, which leaves a record that
+ * knows less. */
+static int record_update(struct batch *batch, struct member *member)
+{
+	struct record *record = member->record;
+	bool fresh = !record;
+
+	if (!record && record_create(member->name, &record) < 0)
+		return -1;
+	record_set(&record->module, Py_NewRef(member->live));
+	record_set(&record->source, Py_NewRef(member->bytes));
+	record_set(&record->seen, NULL);
+	record_set(&record->code, Py_NewRef(member->code));
+	record_set(&record->uses, Py_NewRef(member->uses));
+	record_set(&record->defined, Py_NewRef(member->defined));
+	record_set(&record->class_keys, Py_NewRef(member->class_keys));
+	record->stamp = member->stamp;
+	record->gone = false;
+	record->version++;
+	free(record->path);
+	record->path = member->path;
+	member->path = NULL;
+	return report_add_event(batch->report, fresh ? "loaded" : "reloaded", member->name,
+		record->version, member->seconds);
+}
+
+static void records_forget_deleted(struct batch *batch)
+{
+	PyObject *iterator = PyObject_GetIter(batch->deleted), *name;
+
+	while (iterator && (name = PyIter_Next(iterator))) {
+		struct record *record = record_find(name);
+
+		if (record) {
+			report_add_event(batch->report, "unloaded", name, record->version, 0);
+			source_show_lines(record->path, NULL);
+			record_forget(record);
+		}
+		Py_DECREF(name);
+	}
+	Py_XDECREF(iterator);
+}
+
+static void commit_records(struct batch *batch)
+{
+	struct member *member;
+
+	records_forget_deleted(batch);
+	for (member = batch->members; member; member = member->hh.next)
+		if (member->kind != MEMBER_SHADOW && record_update(batch, member) < 0)
+			PyErr_Clear();
+	PyErr_Clear();
+}
+
+int commit_apply(struct batch *batch)
+{
+	PyObject *young = NULL;
+
+	batch->caches = PyList_New(0);
+	if (!batch->caches || heap_find_young(batch, &young) < 0)
+		return -1;
+	if (commit_steps(batch, young) < 0) {
+		journal_undo(&batch->journal);
+		Py_DECREF(young);
+		return -1;
+	}
+	caches_clear(batch);
+	Py_DECREF(young);
+	commit_records(batch);
+	return 0;
+}

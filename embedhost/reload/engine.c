@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine's life, and which directories it looks after.
+ *
+ * There is one engine because there is one interpreter. It starts with the module pymodhost (built
+ * in or an extension), and ends with the host or the interpreter.
+ */
+#include "batch.h"
+
+#include <errno.h>
+
+struct engine *engine;
+
+static void engine_free(struct engine *e)
+{
+	Py_CLEAR(e->roots);
+	Py_CLEAR(e->modules);
+	Py_CLEAR(e->observers);
+	Py_CLEAR(e->held);
+	Py_CLEAR(e->wanted);
+	Py_CLEAR(e->locals_mark);
+	Py_CLEAR(e->empty);
+	if (e->lock)
+		PyThread_free_lock(e->lock);
+	free(e);
+}
+
+static int engine_fill(struct engine *e)
+{
+	e->roots = PyList_New(0);
+	e->modules = Py_XNewRef(PyImport_GetModuleDict());
+	e->observers = PyList_New(0);
+	e->held = PyList_New(0);
+	e->wanted = PySet_New(NULL);
+	e->locals_mark = PyUnicode_InternFromString("<locals>");
+	e->empty = PyUnicode_FromString("");
+	e->structure_changed = true;
+	e->lock = PyThread_allocate_lock();
+	if (e->roots && e->modules && e->observers && e->held && e->wanted && e->locals_mark &&
+		e->lock)
+		return 0;
+	if (!PyErr_Occurred())
+		PyErr_NoMemory();
+	return -1;
+}
+
+static int scratch_type_ready(void)
+{
+	Scratch_Type.tp_base = &PyModule_Type;
+	return PyType_Ready(&Scratch_Type);
+}
+
+int engine_start(void)
+{
+	struct engine *e;
+
+	if (engine)
+		return 0;
+	e = calloc(1, sizeof(*e));
+	if (!e) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	engine = e;
+	if (engine_fill(e) < 0 || report_types_ready() < 0 || scratch_type_ready() < 0 ||
+		finder_start(e) < 0 || track_start(e) < 0) {
+		engine = NULL;
+		engine_free(e);
+		return -1;
+	}
+	return 0;
+}
+
+/* The hook in builtins may still be called by code that holds it: what it needs stays. */
+void engine_stop(void)
+{
+	struct record *record, *next;
+
+	if (!engine)
+		return;
+	finder_stop(engine);
+	track_stop(engine);
+	HASH_ITER (hh, engine->records, record, next)
+		record_forget(record);
+	engine_free(engine);
+	engine = NULL;
+}
+
+static bool is_below(const char *path, const char *root)
+{
+	size_t length = strlen(root);
+
+	return strncmp(path, root, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+bool engine_path_is_watched(const char *path)
+{
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(engine->roots); i++) {
+		const char *root = PyUnicode_AsUTF8(PyList_GET_ITEM(engine->roots, i));
+
+		if (root && is_below(path, root))
+			return true;
+	}
+	PyErr_Clear();
+	return false;
+}
+
+static PyObject *call_os_path(const char *function, PyObject *argument)
+{
+	PyObject *module = PyImport_ImportModule("os.path"), *result = NULL;
+
+	if (module)
+		result = PyObject_CallMethod(module, function, "O", argument);
+	Py_XDECREF(module);
+	return result;
+}
+
+static int check_directory(PyObject *path)
+{
+	PyObject *bytes = NULL;
+	struct stat st;
+	int err = 0;
+
+	if (!PyUnicode_FSConverter(path, &bytes))
+		return -1;
+	if (stat(PyBytes_AS_STRING(bytes), &st) < 0)
+		err = errno;
+	else if (!S_ISDIR(st.st_mode))
+		err = ENOTDIR;
+	Py_DECREF(bytes);
+	if (!err)
+		return 0;
+	errno = err;
+	PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+	return -1;
+}
+
+static int list_add_once(PyObject *list, PyObject *item, bool first)
+{
+	int known = PySequence_Contains(list, item);
+
+	if (known != 0)
+		return known < 0 ? -1 : 0;
+	return first ? PyList_Insert(list, 0, item) : PyList_Append(list, item);
+}
+
+/* A module that was imported before its directory was watched: what its body used is what its
+ * source says, and what runs is taken to be what stands in the file. */
+static int adopt_module(PyObject *name, PyObject *module)
+{
+	PyObject *spec = PyObject_GetAttrString(module, "__spec__"), *origin = NULL, *loader;
+	const char *path = NULL;
+	int result = 0;
+
+	if (spec && spec != Py_None)
+		origin = PyObject_GetAttrString(spec, "origin");
+	if (origin && PyUnicode_Check(origin))
+		path = PyUnicode_AsUTF8(origin);
+	PyErr_Clear();
+	if (path && engine_path_is_watched(path) && strlen(path) > 3 &&
+		strcmp(path + strlen(path) - 3, ".py") == 0 && !record_find(name)) {
+		loader = PyObject_CallFunctionObjArgs(engine->loader_type, name, origin, NULL);
+		result = loader ? PyObject_SetAttrString(spec, "loader", loader) : -1;
+		if (result == 0)
+			result = PyObject_SetAttrString(module, "__loader__", loader);
+		if (result == 0)
+			result = load_adopt(module, name, path);
+		Py_XDECREF(loader);
+	}
+	Py_XDECREF(origin);
+	Py_XDECREF(spec);
+	return result;
+}
+
+static int adopt_modules(void)
+{
+	PyObject *names = PyDict_Keys(engine->modules);
+	int result = names ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++) {
+		PyObject *name = PyList_GET_ITEM(names, i), *module;
+
+		module = PyDict_GetItemWithError(engine->modules, name);
+		if (module && PyModule_Check(module) && PyUnicode_Check(name) &&
+			PyUnicode_CompareWithASCIIString(name, "__main__") != 0)
+			result = adopt_module(name, module);
+	}
+	Py_XDECREF(names);
+	return result;
+}
+
+int engine_watch(PyObject *dir)
+{
+	PyObject *given = PyOS_FSPath(dir), *path = NULL, *real = NULL;
+	PyObject *sys_path = PySys_GetObject("path");
+	int result = -1;
+
+	if (given && PyBytes_Check(given))
+		Py_SETREF(given, PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(given)));
+	path = given ? call_os_path("abspath", given) : NULL;
+	real = path ? call_os_path("realpath", path) : NULL;
+	if (real && check_directory(path) == 0 && list_add_once(engine->roots, path, false) == 0 &&
+		list_add_once(engine->roots, real, false) == 0 && sys_path &&
+		PyList_Check(sys_path) && list_add_once(sys_path, path, true) == 0)
+		result = adopt_modules();
+	Py_XDECREF(given);
+	Py_XDECREF(path);
+	Py_XDECREF(real);
+	return result;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The reload engine: what its rooms share. See docs/reloading.md for the contract.
+ *
+ * Everything here runs with the GIL and belongs to the one interpreter of the process. Functions
+ * that return int return 0, or -1 with a Python exception set; those that return PyObject * return
+ * a new reference or NULL with an exception set. What deviates says so.
+ *
+ * Words: a *record* is what the engine knows of a loaded module below a watched directory. A
+ * *batch* is one transaction over a set of modules; its *members* are the modules whose bodies run
+ * again in a *scratch* module of their own, while all others go on with the *live* one.
+ */
+#ifndef RELOAD_ENGINE_H
+#define RELOAD_ENGINE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <uthash.h>
+
+#if PY_MAJOR_VERSION != 3 || PY_MINOR_VERSION != 11
+#error "the engine patches objects of CPython 3.11 in place; no other version is known to it"
+#endif
+
+struct watch;
+struct batch;
+struct body;
+
+/* What stat said of a file when its bytes were read. racy: so young that a later write may leave
+ * the same stamp; then only the bytes tell. */
+struct stamp {
+	uint64_t dev, ino, size;
+	int64_t mtime_ns, ctime_ns;
+	bool racy;
+};
+
+struct record {
+	char *name; /* key */
+	PyObject *module;
+	char *path;
+	PyObject *source;     /* bytes that the running version was compiled from */
+	PyObject *code;       /* of the module's body */
+	PyObject *uses;       /* set of str: modules that the body used */
+	PyObject *defined;    /* frozenset of str: names that the body left in its namespace */
+	PyObject *class_keys; /* dict: qualname of a class -> frozenset of names in its body */
+	struct stamp stamp;
+	PyObject *seen;   /* bytes last read, if they are not in effect yet, else NULL */
+	bool gone;        /* the file was not there at the last look */
+	uint64_t version; /* successful runs of the body */
+	uint64_t order;   /* of the first run: when Python would run it */
+	bool main;        /* runs as __main__ under its own name too */
+	UT_hash_handle hh;
+};
+
+struct engine {
+	struct watch *watch;
+	struct record *records;  /* by name */
+	PyObject *roots;         /* list of str, real paths, no final slash */
+	PyObject *modules;       /* sys.modules: the interpreter's own dict */
+	PyObject *builtins;      /* dict of the module builtins */
+	PyObject *import_before; /* what builtins.__import__ was */
+	PyObject *import_hook;
+	PyObject *finder;
+	PyObject *loader_type;
+	PyObject *observers;   /* list of callables: on_event */
+	PyObject *locals_mark; /* "<locals>" */
+	PyObject *empty;       /* "" */
+	PyObject *wanted;      /* set: modules that a body asked for in vain */
+	PyObject *held;        /* list of weak references: old versions that may live on */
+	struct batch *batch;   /* the one that runs, or NULL */
+	PyThread_type_lock lock;
+	unsigned long owner;    /* thread that has lock, or 0 */
+	bool structure_changed; /* files came or went: names may lead elsewhere */
+	uint64_t order;
+	void (*event_fn)(PyObject *event, void *data);
+	void *event_data;
+};
+
+/* The engine of this process, or NULL. */
+extern struct engine *engine;
+
+/* engine.c: life */
+int engine_start(void);
+void engine_stop(void);
+int engine_watch(PyObject *dir);
+bool engine_path_is_watched(const char *path);
+
+/* api.c: what the module and the library call. Each takes the engine's lock, and returns a Report
+ * (NULL with an exception only for a wrong use or no memory). */
+PyObject *engine_poll(void);
+PyObject *engine_load(PyObject *name);
+PyObject *engine_reload(PyObject *name);
+PyObject *engine_unload(PyObject *name);
+PyObject *engine_reload_all(void);
+PyObject *engine_run(PyObject *text, PyObject *filename);
+PyObject *engine_source(PyObject *name);
+PyObject *engine_holders(PyObject *name);
+
+/* record.c */
+struct record *record_find(PyObject *name);
+struct record *record_find_text(const char *name);
+int record_create(PyObject *name, struct record **ret_record);
+void record_forget(struct record *record);
+void record_set(PyObject **field, PyObject *value); /* steals value */
+PyObject *record_class_keys(PyObject *dict, PyObject *module_name);
+
+/* source.c: reading and compiling */
+struct source {
+	PyObject *bytes;
+	struct stamp stamp;
+};
+int stamp_read(const char *path, struct stamp *ret_stamp); /* 0 or -errno, no exception */
+bool stamp_same(const struct stamp *a, const struct stamp *b);
+int source_read(const char *path, struct source *ret_source);
+PyObject *source_compile(PyObject *bytes, const char *path);
+PyObject *source_decode(PyObject *bytes);
+int source_show_lines(const char *path, PyObject *bytes); /* to linecache; bytes NULL: forget */
+
+/* finder.c */
+int finder_start(struct engine *e);
+void finder_stop(struct engine *e);
+PyObject *finder_find(PyObject *name); /* spec or None, as the import system would */
+bool finder_owns_spec(PyObject *spec);
+
+/* track.c: what a body uses while it runs */
+struct body {
+	PyObject *globals;
+	PyObject *events; /* list of (absolute name, fromlist or None, at body level) */
+	struct body *outer;
+};
+int track_start(struct engine *e);
+void track_stop(struct engine *e);
+int track_begin(struct body *body, PyObject *globals);
+PyObject *track_end(struct body *body); /* the events */
+int track_resolve(PyObject *events, PyObject *globals);
+PyObject *track_uses(PyObject *events, PyObject *code, PyObject *globals);
+
+/* analyze.c: what a body's bytecode says */
+struct analysis {
+	PyObject *imports; /* list of (level, name, fromlist or None, tuple of bound names) */
+	PyObject *chains; /* set of tuples of str: name, attribute, attribute... that may be read */
+	PyObject *imported; /* set of str: names bound by import statements */
+};
+int analyze_code(PyObject *code, struct analysis *ret_analysis);
+void analysis_finish(struct analysis *analysis);
+
+/* report.c */
+int report_types_ready(void);
+extern PyTypeObject Report_Type, Error_Type, Event_Type;
+struct report {
+	PyObject_HEAD PyObject *changed, *reloaded, *unloaded, *errors; /* lists */
+	PyObject *events; /* list, delivered and dropped at the end */
+	double seconds;
+};
+struct report *report_create(void);
+int report_add_error(struct report *report, PyObject *module); /* the exception that is set */
+int report_add_event(struct report *report, const char *kind, PyObject *module, uint64_t version,
+	double seconds);
+void report_deliver(struct report *report);
+
+/* fault.c: the exception that is set becomes text; never fails, never leaves an exception */
+PyObject *fault_take_text(void);
+
+/* overlay.c */
+int overlay_begin(struct batch *batch);
+void overlay_end(struct batch *batch);
+extern PyTypeObject Overlay_Type, Scratch_Type;
+
+double monotonic_seconds(void);
+
+#endif

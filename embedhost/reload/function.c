@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Functions in place. PyFunctionObject is a public struct (cpython/funcobject.h): the old function
+ * gets every field of the new one, its namespace included, and stays the object that others hold.
+ * A frame that runs keeps the code it has.
+ *
+ * func_version is what the interpreter's specialised calls go by; 0 means that they must look anew.
+ */
+#include "batch.h"
+
+static PyObject *free_names(PyObject *function)
+{
+	return PyCode_GetFreevars((PyCodeObject *)((PyFunctionObject *)function)->func_code);
+}
+
+static PyObject *cell_value(PyObject *closure, Py_ssize_t index)
+{
+	return PyCell_GET(PyTuple_GET_ITEM(closure, index));
+}
+
+/* What a wrapper wraps is in its cells: matched by the variable's name. */
+static int closure_match(struct batch *batch, PyObject *old, PyObject *fresh)
+{
+	PyObject *old_cells = ((PyFunctionObject *)old)->func_closure;
+	PyObject *fresh_cells = ((PyFunctionObject *)fresh)->func_closure;
+	PyObject *old_names, *fresh_names;
+	int result = 0;
+
+	if (!old_cells || !fresh_cells)
+		return 0;
+	old_names = free_names(old);
+	fresh_names = free_names(fresh);
+	for (Py_ssize_t i = 0; result == 0 && i < PyTuple_GET_SIZE(old_cells); i++)
+		for (Py_ssize_t k = 0; result == 0 && k < PyTuple_GET_SIZE(fresh_cells); k++) {
+			PyObject *was = cell_value(old_cells, i), *is = cell_value(fresh_cells, k);
+
+			if (was && is && (PyFunction_Check(is) || PyType_Check(is)) &&
+				PyUnicode_Compare(PyTuple_GET_ITEM(old_names, i),
+					PyTuple_GET_ITEM(fresh_names, k)) == 0)
+				result = match_values(batch, was, is, NULL);
+		}
+	Py_XDECREF(old_names);
+	Py_XDECREF(fresh_names);
+	return result;
+}
+
+int function_match(struct batch *batch, PyObject *old, PyObject *fresh)
+{
+	PyObject *was, *is;
+
+	if (map_get(batch, fresh) != fresh)
+		return 0;
+	if (map_add(batch, fresh, old) < 0 || closure_match(batch, old, fresh) < 0)
+		return -1;
+	was = ((PyFunctionObject *)old)->func_dict;
+	is = ((PyFunctionObject *)fresh)->func_dict;
+	was = was ? PyDict_GetItemString(was, "__wrapped__") : NULL;
+	is = is ? PyDict_GetItemString(is, "__wrapped__") : NULL;
+	return was && is ? match_values(batch, was, is, NULL) : 0;
+}
+
+int function_update(struct batch *batch, PyObject *old, PyObject *fresh)
+{
+	PyFunctionObject *to = (PyFunctionObject *)old, *from = (PyFunctionObject *)fresh;
+	struct journal *journal = &batch->journal;
+	PyObject **fields[][2] = {
+		{&to->func_code, &from->func_code},
+		{&to->func_globals, &from->func_globals},
+		{&to->func_builtins, &from->func_builtins},
+		{&to->func_defaults, &from->func_defaults},
+		{&to->func_kwdefaults, &from->func_kwdefaults},
+		{&to->func_closure, &from->func_closure},
+		{&to->func_doc, &from->func_doc},
+		{&to->func_name, &from->func_name},
+		{&to->func_qualname, &from->func_qualname},
+		{&to->func_dict, &from->func_dict},
+		{&to->func_annotations, &from->func_annotations},
+		{&to->func_module, &from->func_module},
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		PyObject *value = *fields[i][1];
+
+		if (value)
+			value = map_get(batch, value);
+		if (journal_slot_set(journal, old, fields[i][0], value) < 0)
+			return -1;
+	}
+	to->func_version = 0;
+	return 0;
+}

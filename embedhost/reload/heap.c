@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * References to what the commit replaces, wherever they are.
+ *
+ * Everything that the bodies made is young: the collector is off during a batch and was run on the
+ * youngest generation before it, so that generation 0 holds the batch's objects and little else.
+ * Those are rewritten always: the namespace of new functions, `__class__` cells, lists and dicts
+ * of functions. Older objects can hold a new one only if a body gave it to them; the reference
+ * counts tell, and only then is the whole heap walked, once.
+ *
+ * How an object is rewritten: dicts, lists and sets by their API; for all others the object's own
+ * memory is searched for the pointer, and replaced if it stands there exactly as often as the
+ * object's tp_traverse reports it. So partial objects, bound methods, slots, cells and C types that
+ * nobody thought of are covered, and nothing is touched that isn't an owned reference.
+ *
+ * Frames refer to their globals without owning them (internal/pycore_frame.h): those that run in a
+ * scratch namespace are moved to the live one before it can go.
+ */
+#include "batch.h"
+
+#define Py_BUILD_CORE_MODULE 1
+#include <internal/pycore_frame.h>
+
+struct visit {
+	struct batch *batch;
+	size_t hits;
+};
+
+static int visit_count(PyObject *object, void *data)
+{
+	struct visit *visit = data;
+
+	if (map_get(visit->batch, object) != object)
+		visit->hits++;
+	return 0;
+}
+
+static size_t count_hits(struct batch *batch, PyObject *object)
+{
+	struct visit visit = {batch, 0};
+
+	if (Py_TYPE(object)->tp_traverse)
+		Py_TYPE(object)->tp_traverse(object, visit_count, &visit);
+	return visit.hits;
+}
+
+static int rewrite_dict(struct batch *batch, PyObject *dict)
+{
+	PyObject *key, *value, *mapped;
+	Py_ssize_t position = 0;
+	bool rekey = false;
+
+	while (PyDict_Next(dict, &position, &key, &value)) {
+		rekey = rekey || map_touches(batch, key);
+		mapped = map_get(batch, value);
+		if (mapped != value && journal_dict_set(&batch->journal, dict, key, mapped) < 0)
+			return -1;
+	}
+	return rekey ? journal_dict_rekey(batch, dict) : 0;
+}
+
+static int rewrite_set(struct batch *batch, PyObject *set)
+{
+	PyObject *key, *items = PyList_New(0);
+	Py_ssize_t position = 0;
+	Py_hash_t hash;
+	int result = items ? 0 : -1;
+
+	while (result == 0 && _PySet_NextEntry(set, &position, &key, &hash))
+		if (map_touches(batch, key))
+			result = PyList_Append(items, key);
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(items); i++) {
+		PyObject *mapped = map_get_deep(batch, PyList_GET_ITEM(items, i));
+
+		result = mapped ? journal_set_swap(
+					  &batch->journal, set, PyList_GET_ITEM(items, i), mapped)
+				: -1;
+		Py_XDECREF(mapped);
+	}
+	Py_XDECREF(items);
+	return result;
+}
+
+static int rewrite_slots(
+	struct batch *batch, PyObject *owner, PyObject **slots, size_t count, size_t hits)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (slots[i] && map_get(batch, slots[i]) != slots[i])
+			found++;
+	if (found != hits)
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		if (slots[i] && journal_slot_set(&batch->journal, owner, &slots[i],
+					map_get(batch, slots[i])) < 0)
+			return -1;
+	return 0;
+}
+
+static size_t object_words(PyObject *object)
+{
+	PyTypeObject *type = Py_TYPE(object);
+	size_t size = (size_t)type->tp_basicsize;
+
+	if (type->tp_itemsize)
+		size += (size_t)type->tp_itemsize * (size_t)Py_ABS(Py_SIZE(object));
+	return size / sizeof(PyObject *);
+}
+
+static int rewrite_body(struct batch *batch, PyObject *object, size_t hits)
+{
+	size_t head = sizeof(PyObject) / sizeof(PyObject *), words = object_words(object);
+
+	return rewrite_slots(batch, object, (PyObject **)object + head, words - head, hits);
+}
+
+/* Attributes that are not in a dict yet are put into one. */
+static int rewrite_instance(struct batch *batch, PyObject *object)
+{
+	PyObject **dict = _PyObject_GetDictPtr(object);
+	size_t hits;
+
+	if (dict && *dict && PyDict_Check(*dict) && rewrite_dict(batch, *dict) < 0)
+		return -1;
+	hits = count_hits(batch, object);
+	return hits ? rewrite_body(batch, object, hits) : 0;
+}
+
+/* Bases of a class that is new with this batch. What has an old counterpart is class.c's. */
+static int rewrite_type(struct batch *batch, PyTypeObject *type)
+{
+	PyObject *bases;
+	bool same = true;
+	int result = 0;
+
+	if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || !type->tp_bases ||
+		map_get(batch, (PyObject *)type) != (PyObject *)type)
+		return 0;
+	if (rewrite_dict(batch, type->tp_dict) < 0)
+		return -1;
+	PyType_Modified(type);
+	bases = map_get_deep(batch, type->tp_bases);
+	same = bases == type->tp_bases;
+	if (bases && !same)
+		result = journal_bases_set(&batch->journal, type, bases);
+	Py_XDECREF(bases);
+	return bases ? result : -1;
+}
+
+static int rewrite_class_of(struct batch *batch, PyObject *object)
+{
+	PyObject *type = (PyObject *)Py_TYPE(object), *mapped = map_get(batch, type);
+
+	if (mapped == type || PyType_Check(object))
+		return 0;
+	_PyObject_GetDictPtr(object); /* shared keys belong to the class that it had */
+	return journal_class_set(&batch->journal, object, (PyTypeObject *)mapped);
+}
+
+static int frame_move(struct batch *batch, PyObject *owner, _PyInterpreterFrame *frame)
+{
+	PyObject *globals = frame->f_globals, *mapped;
+
+	if (!globals)
+		return 0;
+	mapped = map_get(batch, globals);
+	if (mapped == globals)
+		return 0;
+	return journal_raw_set(&batch->journal, owner, (void **)&frame->f_globals, mapped);
+}
+
+static int frames_of_threads(struct batch *batch)
+{
+	PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+
+	for (; thread; thread = PyThreadState_Next(thread)) {
+		_PyInterpreterFrame *frame = thread->cframe ? thread->cframe->current_frame : NULL;
+
+		for (; frame; frame = frame->previous)
+			if (frame_move(batch, NULL, frame) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+static int frame_of_object(struct batch *batch, PyObject *object)
+{
+	if (PyGen_Check(object) || PyCoro_CheckExact(object) || PyAsyncGen_CheckExact(object)) {
+		PyGenObject *generator = (PyGenObject *)object;
+
+		if (generator->gi_frame_state < FRAME_CLEARED)
+			return frame_move(
+				batch, object, (_PyInterpreterFrame *)generator->gi_iframe);
+	} else if (PyFrame_Check(object) && ((PyFrameObject *)object)->f_frame) {
+		return frame_move(batch, object, ((PyFrameObject *)object)->f_frame);
+	}
+	return 0;
+}
+
+static PyObject *names_of(PyObject *code)
+{
+	return PyCode_GetFreevars((PyCodeObject *)code);
+}
+
+static PyObject *cell_by_name(PyObject *names, PyObject *cells, PyObject *name)
+{
+	for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(names); i++)
+		if (PyUnicode_Compare(PyTuple_GET_ITEM(names, i), name) == 0)
+			return Py_NewRef(PyTuple_GET_ITEM(cells, i));
+	return PyCell_New(NULL);
+}
+
+/* The cells that the new code wants, by name; a variable that is new is unbound. */
+static PyObject *closure_for(PyFunctionObject *function, PyObject *code)
+{
+	PyObject *had = names_of(function->func_code), *wants = names_of(code), *cells = NULL;
+
+	if (had && wants)
+		cells = PyTuple_New(PyTuple_GET_SIZE(wants));
+	for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(wants); i++) {
+		PyObject *cell =
+			cell_by_name(had, function->func_closure, PyTuple_GET_ITEM(wants, i));
+
+		if (!cell) {
+			Py_CLEAR(cells);
+			break;
+		}
+		PyTuple_SET_ITEM(cells, i, cell);
+	}
+	Py_XDECREF(had);
+	Py_XDECREF(wants);
+	return cells;
+}
+
+/* A function that only its code tells: a closure, a lambda, a callback that has no name. */
+static int rewrite_code(struct batch *batch, PyFunctionObject *function)
+{
+	PyObject *code = codes_get(batch, function->func_code), *cells, *owner;
+	int result;
+
+	if (!code)
+		return 0;
+	cells = closure_for(function, code);
+	if (!cells)
+		return -1;
+	owner = (PyObject *)function;
+	result = journal_slot_set(&batch->journal, owner, &function->func_closure,
+		PyTuple_GET_SIZE(cells) ? cells : NULL);
+	if (result == 0)
+		result = journal_slot_set(&batch->journal, owner, &function->func_code, code);
+	function->func_version = 0;
+	Py_DECREF(cells);
+	return result;
+}
+
+/* First what is looked up by hash: its keys must be found before they change. */
+static int rewrite_hashed(struct batch *batch, PyObject *object)
+{
+	if (PyDict_Check(object))
+		return count_hits(batch, object) || PyDict_CheckExact(object)
+			       ? rewrite_dict(batch, object)
+			       : 0;
+	if (PySet_Check(object))
+		return rewrite_set(batch, object);
+	if (PyType_Check(object))
+		return rewrite_type(batch, (PyTypeObject *)object);
+	return 0;
+}
+
+static int rewrite_other(struct batch *batch, PyObject *object)
+{
+	size_t hits;
+
+	if (frame_of_object(batch, object) < 0 || rewrite_class_of(batch, object) < 0)
+		return -1;
+	if (PyFunction_Check(object) && rewrite_code(batch, (PyFunctionObject *)object) < 0)
+		return -1;
+	if (PyType_Check(object))
+		return 0;
+	hits = count_hits(batch, object);
+	if (!hits)
+		return 0;
+	if (PyList_Check(object))
+		return rewrite_slots(batch, object, ((PyListObject *)object)->ob_item,
+			(size_t)PyList_GET_SIZE(object), hits);
+	if (PyDict_Check(object) || PyAnySet_Check(object))
+		return 0;
+	return rewrite_instance(batch, object);
+}
+
+static int rewrite_list(struct batch *batch, PyObject *objects)
+{
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects); i++)
+		if (rewrite_hashed(batch, PyList_GET_ITEM(objects, i)) < 0)
+			return -1;
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects); i++)
+		if (rewrite_other(batch, PyList_GET_ITEM(objects, i)) < 0)
+			return -1;
+	return 0;
+}
+
+static PyObject *heap_objects(int generation)
+{
+	PyObject *gc = PyImport_ImportModule("gc"), *list = NULL;
+
+	if (gc && generation >= 0)
+		list = PyObject_CallMethod(gc, "get_objects", "i", generation);
+	else if (gc)
+		list = PyObject_CallMethod(gc, "get_objects", NULL);
+	Py_XDECREF(gc);
+	return list;
+}
+
+int heap_find_young(struct batch *batch, PyObject **ret_list)
+{
+	PyObject *list = heap_objects(0);
+
+	for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list); i++) {
+		PyObject *object = PyList_GET_ITEM(list, i);
+
+		if ((PyFunction_Check(object) || PyType_Check(object)) &&
+			young_add(batch, object) < 0)
+			Py_CLEAR(list);
+	}
+	*ret_list = list;
+	return list ? 0 : -1;
+}
+
+/* ---- is anything held elsewhere? ---- */
+
+struct tally {
+	const PyObject *key;
+	Py_ssize_t known;
+	UT_hash_handle hh;
+};
+
+static void tally_add(struct tally *tallies, const PyObject *object)
+{
+	struct tally *tally;
+
+	HASH_FIND_PTR(tallies, &object, tally);
+	if (tally)
+		tally->known++;
+}
+
+static int visit_tally(PyObject *object, void *data)
+{
+	tally_add(data, object);
+	return 0;
+}
+
+static int tally_create(struct tally **tallies, const PyObject *key, Py_ssize_t known)
+{
+	struct tally *tally = calloc(1, sizeof(*tally));
+
+	if (!tally) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	tally->key = key;
+	tally->known = known;
+	HASH_ADD_PTR(*tallies, key, tally);
+	return 0;
+}
+
+/* The engine's own references to each object of the maps. */
+static int tally_start(struct batch *batch, struct tally **tallies)
+{
+	struct mapping *mapping;
+	struct member *member;
+
+	for (mapping = batch->map; mapping; mapping = mapping->hh.next)
+		if (tally_create(tallies, mapping->from, 2) < 0) /* in map and taken */
+			return -1;
+	for (mapping = batch->codes; mapping; mapping = mapping->hh.next)
+		if (tally_create(tallies, mapping->from, 2) < 0) /* here and its parent's */
+			return -1;
+	for (mapping = batch->young; mapping; mapping = mapping->hh.next) {
+		tally_add(*tallies, mapping->from);
+		tally_add(*tallies, mapping->from);
+	}
+	for (member = batch->members; member; member = member->hh.next) {
+		tally_add(*tallies, member->scratch);
+		tally_add(*tallies, member->dict);
+	}
+	return 0;
+}
+
+static void tally_journal(struct batch *batch, struct tally *tallies)
+{
+	for (size_t i = 0; i < batch->journal.count; i++) {
+		struct change *change = &batch->journal.changes[i];
+
+		tally_add(tallies, change->owner);
+		tally_add(tallies, change->old);
+		if (change->kind != CHANGE_RAW)
+			tally_add(tallies, change->key);
+		if (change->kind == CHANGE_KEYS || change->kind == CHANGE_BASES)
+			Py_TYPE(change->old)->tp_traverse(change->old, visit_tally, tallies);
+	}
+}
+
+static void tally_frames(struct tally *tallies)
+{
+	PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+
+	for (; thread; thread = PyThreadState_Next(thread)) {
+		_PyInterpreterFrame *frame = thread->cframe ? thread->cframe->current_frame : NULL;
+
+		for (; frame; frame = frame->previous)
+			tally_add(tallies, (PyObject *)frame->f_code);
+	}
+}
+
+static bool tally_finish(struct tally *tallies)
+{
+	struct tally *tally, *next;
+	bool held = false;
+
+	HASH_ITER (hh, tallies, tally, next) {
+		held = held || Py_REFCNT(tally->key) > tally->known;
+		HASH_DEL(tallies, tally);
+		free(tally);
+	}
+	return held;
+}
+
+static int is_held_elsewhere(struct batch *batch, PyObject *young, bool *ret_held)
+{
+	struct tally *tallies = NULL;
+	int result = tally_start(batch, &tallies);
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(young); i++) {
+		PyObject *object = PyList_GET_ITEM(young, i);
+
+		tally_add(tallies, object);
+		if (Py_TYPE(object)->tp_traverse)
+			Py_TYPE(object)->tp_traverse(object, visit_tally, tallies);
+	}
+	if (result == 0) {
+		tally_journal(batch, tallies);
+		tally_frames(tallies);
+	}
+	*ret_held = tally_finish(tallies) && result == 0;
+	return result;
+}
+
+int heap_rewrite(struct batch *batch, PyObject *young)
+{
+	PyObject *all;
+	bool held = false;
+	int result;
+
+	if (frames_of_threads(batch) < 0 || rewrite_list(batch, young) < 0 ||
+		is_held_elsewhere(batch, young, &held) < 0)
+		return -1;
+	if (!held)
+		return 0;
+	all = heap_objects(-1);
+	result = all ? rewrite_list(batch, all) : -1;
+	Py_XDECREF(all);
+	return result;
+}

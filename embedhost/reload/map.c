@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Maps between objects by identity, kept outside Python's heap so that a walk over it doesn't find
+ * them. They hold references to both sides. A small filter answers most look-ups of the walk.
+ */
+#include "batch.h"
+
+static size_t filter_bit(const void *pointer)
+{
+	uintptr_t bits = (uintptr_t)pointer >> 4;
+
+	return (bits ^ bits >> 14) & 16383;
+}
+
+static int mapping_put(struct mapping **map, PyObject *from, PyObject *to)
+{
+	struct mapping *mapping;
+
+	HASH_FIND_PTR(*map, &from, mapping);
+	if (mapping)
+		return 0;
+	mapping = malloc(sizeof(*mapping));
+	if (!mapping) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	mapping->from = Py_NewRef(from);
+	mapping->to = Py_NewRef(to);
+	HASH_ADD_PTR(*map, from, mapping);
+	return 0;
+}
+
+/* Two new objects can't become the same old one: the first keeps it. */
+int map_add(struct batch *batch, PyObject *from, PyObject *to)
+{
+	size_t bit = filter_bit(from);
+	struct mapping *taken;
+
+	HASH_FIND_PTR(batch->taken, &to, taken);
+	if (taken)
+		return 0;
+	if (mapping_put(&batch->taken, to, from) < 0)
+		return -1;
+	batch->filter[bit / 64] |= UINT64_C(1) << bit % 64;
+	return mapping_put(&batch->map, from, to);
+}
+
+PyObject *map_get(struct batch *batch, PyObject *object)
+{
+	struct mapping *mapping = NULL;
+	size_t bit = filter_bit(object);
+
+	if (batch->filter[bit / 64] >> bit % 64 & 1)
+		HASH_FIND_PTR(batch->map, &object, mapping);
+	return mapping ? mapping->to : object;
+}
+
+bool map_is_taken(struct batch *batch, PyObject *to)
+{
+	struct mapping *taken;
+
+	HASH_FIND_PTR(batch->taken, &to, taken);
+	return taken != NULL;
+}
+
+static PyObject *tuple_map(struct batch *batch, PyObject *tuple)
+{
+	PyObject *result = PyTuple_New(PyTuple_GET_SIZE(tuple)), *item;
+	bool same = true;
+
+	for (Py_ssize_t i = 0; result && i < PyTuple_GET_SIZE(tuple); i++) {
+		item = map_get_deep(batch, PyTuple_GET_ITEM(tuple, i));
+		if (!item) {
+			Py_CLEAR(result);
+			break;
+		}
+		same = same && item == PyTuple_GET_ITEM(tuple, i);
+		PyTuple_SET_ITEM(result, i, item);
+	}
+	if (result && same) {
+		Py_DECREF(result);
+		return Py_NewRef(tuple);
+	}
+	return result;
+}
+
+/* A new reference; tuples are mapped item by item. */
+PyObject *map_get_deep(struct batch *batch, PyObject *object)
+{
+	if (PyTuple_CheckExact(object))
+		return tuple_map(batch, object);
+	return Py_NewRef(map_get(batch, object));
+}
+
+bool map_touches(struct batch *batch, PyObject *object)
+{
+	if (!PyTuple_CheckExact(object))
+		return map_get(batch, object) != object;
+	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++)
+		if (map_touches(batch, PyTuple_GET_ITEM(object, i)))
+			return true;
+	return false;
+}
+
+int young_add(struct batch *batch, PyObject *object)
+{
+	return mapping_put(&batch->young, object, object);
+}
+
+bool young_has(struct batch *batch, PyObject *object)
+{
+	struct mapping *mapping;
+
+	HASH_FIND_PTR(batch->young, &object, mapping);
+	return mapping != NULL;
+}
+
+int codes_add(struct batch *batch, PyObject *old, PyObject *fresh)
+{
+	return mapping_put(&batch->codes, old, fresh);
+}
+
+PyObject *codes_get(struct batch *batch, PyObject *old)
+{
+	struct mapping *mapping;
+
+	HASH_FIND_PTR(batch->codes, &old, mapping);
+	return mapping ? mapping->to : NULL;
+}
+
+void map_finish(struct mapping **map)
+{
+	struct mapping *mapping, *next;
+
+	HASH_ITER (hh, *map, mapping, next) {
+		HASH_DEL(*map, mapping);
+		Py_DECREF(mapping->from);
+		Py_DECREF(mapping->to);
+		free(mapping);
+	}
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records: one for each loaded module that comes from a watched directory.
+ *
+ * A record says what the running version is: its bytes, what its body used, and which names it left
+ * behind, so that a later version can take away what it no longer defines and leave alone what
+ * others put there.
+ */
+#include "engine.h"
+
+struct record *record_find_text(const char *name)
+{
+	struct record *record = NULL;
+
+	HASH_FIND_STR(engine->records, name, record);
+	return record;
+}
+
+struct record *record_find(PyObject *name)
+{
+	const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
+
+	if (!text) {
+		PyErr_Clear();
+		return NULL;
+	}
+	return record_find_text(text);
+}
+
+int record_create(PyObject *name, struct record **ret_record)
+{
+	struct record *record = record_find(name);
+	const char *text = PyUnicode_AsUTF8(name);
+
+	if (!text)
+		return -1;
+	if (!record) {
+		record = calloc(1, sizeof(*record));
+		if (!record || !(record->name = strdup(text))) {
+			free(record);
+			PyErr_NoMemory();
+			return -1;
+		}
+		record->order = ++engine->order;
+		HASH_ADD_KEYPTR(hh, engine->records, record->name, strlen(record->name), record);
+	}
+	*ret_record = record;
+	return 0;
+}
+
+void record_set(PyObject **field, PyObject *value)
+{
+	PyObject *old = *field;
+
+	*field = value;
+	Py_XDECREF(old);
+}
+
+void record_forget(struct record *record)
+{
+	HASH_DEL(engine->records, record);
+	Py_XDECREF(record->module);
+	Py_XDECREF(record->source);
+	Py_XDECREF(record->seen);
+	Py_XDECREF(record->code);
+	Py_XDECREF(record->uses);
+	Py_XDECREF(record->defined);
+	Py_XDECREF(record->class_keys);
+	free(record->path);
+	free(record->name);
+	free(record);
+}
+
+static int class_keys_add(PyObject *keys, PyTypeObject *type, PyObject *module_name)
+{
+	PyObject *owner = PyDict_GetItemString(type->tp_dict, "__module__");
+	PyObject *qualname = ((PyHeapTypeObject *)type)->ht_qualname, *names, *key, *value;
+	Py_ssize_t position = 0;
+	int result;
+
+	if (!owner || !PyUnicode_Check(owner) || PyUnicode_Compare(owner, module_name) != 0 ||
+		PyDict_Contains(keys, qualname))
+		return 0;
+	names = PyFrozenSet_New(type->tp_dict);
+	result = names ? PyDict_SetItem(keys, qualname, names) : -1;
+	Py_XDECREF(names);
+	while (result == 0 && PyDict_Next(type->tp_dict, &position, &key, &value))
+		if (PyType_Check(value) &&
+			PyType_HasFeature((PyTypeObject *)value, Py_TPFLAGS_HEAPTYPE))
+			result = class_keys_add(keys, (PyTypeObject *)value, module_name);
+	return result;
+}
+
+/* The names in the bodies of all classes of a module, so that what others put on a class later can
+ * be told from what the source defined. */
+PyObject *record_class_keys(PyObject *dict, PyObject *module_name)
+{
+	PyObject *keys = PyDict_New(), *key, *value;
+	Py_ssize_t position = 0;
+
+	while (keys && PyDict_Next(dict, &position, &key, &value))
+		if (PyType_Check(value) &&
+			PyType_HasFeature((PyTypeObject *)value, Py_TPFLAGS_HEAPTYPE) &&
+			class_keys_add(keys, (PyTypeObject *)value, module_name) < 0)
+			Py_CLEAR(keys);
+	return keys;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sources: read, compared, compiled, shown.
+ *
+ * A module's running version is defined by the bytes it was compiled from, which its record keeps.
+ * No .pyc is read or written: CPython judges those by whole seconds and size, so that two quick
+ * saves of one length run old bytecode. A stamp only spares reading; where it can't be trusted
+ * (a file as young as the clock's tick can change again without a new time) the bytes decide.
+ *
+ * linecache goes by size and time as well, and it would show the lines of a file that is newer than
+ * the code that runs. An entry without a time is never checked against the disk, so the running
+ * version's lines are put there whenever they may differ from the file.
+ */
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NANOSECONDS INT64_C(1000000000)
+/* Longer than any kernel's tick of file times (10 ms at 100 Hz), with a margin for a late clock. */
+#define RACY_NS INT64_C(50000000)
+
+double monotonic_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int64_t time_ns(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * NANOSECONDS + t->tv_nsec;
+}
+
+static void stamp_fill(struct stamp *stamp, const struct stat *st)
+{
+	struct timespec now;
+	int64_t age;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	stamp->dev = st->st_dev;
+	stamp->ino = st->st_ino;
+	stamp->size = (uint64_t)st->st_size;
+	stamp->mtime_ns = time_ns(&st->st_mtim);
+	stamp->ctime_ns = time_ns(&st->st_ctim);
+	age = time_ns(&now) - stamp->ctime_ns;
+	stamp->racy = age < RACY_NS;
+}
+
+int stamp_read(const char *path, struct stamp *ret_stamp)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EISDIR;
+	stamp_fill(ret_stamp, &st);
+	return 0;
+}
+
+bool stamp_same(const struct stamp *a, const struct stamp *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+}
+
+static int descriptor_read_all(int fd, PyObject **ret_bytes)
+{
+	Py_ssize_t size = 16384, used = 0, got = 1;
+	PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
+
+	while (bytes && got > 0) {
+		if (used == size)
+			_PyBytes_Resize(&bytes, size *= 2);
+		if (!bytes)
+			return -1;
+		Py_BEGIN_ALLOW_THREADS got =
+			read(fd, PyBytes_AS_STRING(bytes) + used, (size_t)(size - used));
+		Py_END_ALLOW_THREADS if (got > 0) used += got;
+	}
+	if (got < 0) {
+		Py_CLEAR(bytes);
+		PyErr_SetFromErrno(PyExc_OSError);
+	}
+	if (bytes)
+		_PyBytes_Resize(&bytes, used);
+	*ret_bytes = bytes;
+	return bytes ? 0 : -1;
+}
+
+/* The stamp is taken before the bytes, so that a write in between shows as a change later on. */
+int source_read(const char *path, struct source *ret_source)
+{
+	struct source source = {0};
+	struct stat st;
+	int fd, result = -1;
+
+	Py_BEGIN_ALLOW_THREADS fd = open(path, O_RDONLY | O_CLOEXEC);
+	Py_END_ALLOW_THREADS if (fd < 0 || fstat(fd, &st) < 0)
+		PyErr_SetFromErrnoWithFilename(PyExc_OSError, path);
+	else
+	{
+		stamp_fill(&source.stamp, &st);
+		result = descriptor_read_all(fd, &source.bytes);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (result == 0)
+		*ret_source = source;
+	return result;
+}
+
+PyObject *source_compile(PyObject *bytes, const char *path)
+{
+	PyCompilerFlags flags = _PyCompilerFlags_INIT;
+	PyObject *filename, *code;
+
+	if (strlen(PyBytes_AS_STRING(bytes)) != (size_t)PyBytes_GET_SIZE(bytes)) {
+		PyErr_Format(PyExc_SyntaxError, "%s: source code cannot contain null bytes", path);
+		return NULL;
+	}
+	filename = PyUnicode_DecodeFSDefault(path);
+	if (!filename)
+		return NULL;
+	code = Py_CompileStringObject(
+		PyBytes_AS_STRING(bytes), filename, Py_file_input, &flags, -1);
+	Py_DECREF(filename);
+	return code;
+}
+
+static PyObject *call_in(const char *module, const char *function, PyObject *argument)
+{
+	PyObject *result, *object = PyImport_ImportModule(module);
+
+	if (!object)
+		return NULL;
+	result = PyObject_CallMethod(object, function, "O", argument);
+	Py_DECREF(object);
+	return result;
+}
+
+PyObject *source_decode(PyObject *bytes)
+{
+	return call_in("importlib.util", "decode_source", bytes);
+}
+
+static PyObject *linecache_entry(PyObject *filename, PyObject *bytes)
+{
+	PyObject *lines, *entry = NULL, *text = source_decode(bytes);
+
+	if (!text) { /* what can't be decoded has no lines to show */
+		PyErr_Clear();
+		text = PyUnicode_FromString("");
+	}
+	lines = text ? PyUnicode_Splitlines(text, 1) : NULL;
+	if (lines)
+		entry = Py_BuildValue("(nOOO)", PyBytes_GET_SIZE(bytes), Py_None, lines, filename);
+	Py_XDECREF(lines);
+	Py_XDECREF(text);
+	return entry;
+}
+
+static int cache_replace(PyObject *cache, PyObject *filename, PyObject *bytes)
+{
+	PyObject *entry;
+	int result;
+
+	if (!bytes) {
+		if (PyDict_Contains(cache, filename) <= 0)
+			return 0;
+		return PyDict_DelItem(cache, filename);
+	}
+	entry = linecache_entry(filename, bytes);
+	if (!entry)
+		return -1;
+	result = PyDict_SetItem(cache, filename, entry);
+	Py_DECREF(entry);
+	return result;
+}
+
+int source_show_lines(const char *path, PyObject *bytes)
+{
+	PyObject *linecache = PyImport_ImportModule("linecache");
+	PyObject *cache = linecache ? PyObject_GetAttrString(linecache, "cache") : NULL;
+	PyObject *filename = PyUnicode_DecodeFSDefault(path);
+	int result = -1;
+
+	if (cache && PyDict_Check(cache) && filename)
+		result = cache_replace(cache, filename, bytes);
+	Py_XDECREF(filename);
+	Py_XDECREF(cache);
+	Py_XDECREF(linecache);
+	return result;
+}
