@@ -56,6 +56,11 @@ PYMODHOST_API const char *pymodhost_version(void);
  * next call into the library. */
 PYMODHOST_API const char *pymodhost_error(void);
 
+/* Whether the last failed call of this thread failed because the code asked for the program's end:
+ * SystemExit, or KeyboardInterrupt (status 130). *ret_status gets the exit status, and
+ * pymodhost_error() is the message that SystemExit carried, or "". */
+PYMODHOST_API bool pymodhost_error_is_exit(int *ret_status);
+
 /* ---- configuration ---- */
 
 /* A configuration with the defaults: no directory, an isolated interpreter, no signal handlers, no

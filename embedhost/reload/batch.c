@@ -87,7 +87,8 @@ static int member_read(struct member *member)
 	struct record *record = member->record;
 	struct source source = {0};
 
-	if (source_read(member->path, &source) < 0)
+	engine_watch_file(member->path);
+	if (source_read_batch(member->path, &source) < 0)
 		return -1;
 	member->bytes = source.bytes;
 	member->stamp = source.stamp;
@@ -151,7 +152,8 @@ int batch_add_new(struct batch *batch, PyObject *module, const char *path)
 	record_set(&member->live_dict, Py_NewRef(PyModule_GetDict(module)));
 	record_set(&member->dict, Py_NewRef(PyModule_GetDict(module)));
 	member->path = strdup(path);
-	if (!member->path || source_read(path, &source) < 0)
+	engine_watch_file(path);
+	if (!member->path || source_read_batch(path, &source) < 0)
 		return -1;
 	record_set(&member->bytes, source.bytes);
 	member->stamp = source.stamp;

@@ -188,11 +188,10 @@ static int record_update(struct batch *batch, struct member *member)
 	record_set(&record->defined, Py_NewRef(member->defined));
 	record_set(&record->class_keys, Py_NewRef(member->class_keys));
 	record->stamp = member->stamp;
-	record->gone = false;
+	record->gone = record->moved = false;
 	record->version++;
-	free(record->path);
-	record->path = member->path;
-	member->path = NULL;
+	if (record_set_path(record, member->path) < 0)
+		return -1;
 	return report_add_event(batch->report, fresh ? "loaded" : "reloaded", member->name,
 		record->version, member->seconds);
 }

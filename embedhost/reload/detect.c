@@ -2,16 +2,26 @@
 /*
  * What changed since the last look.
  *
- * The bytes decide: a stamp that is the same and old enough to be trusted spares reading them, any
- * other is only a reason to look. A file that is gone may have moved (a module that became a
- * package); if its name leads nowhere any more, the module is deleted. Names that some body asked
- * for in vain are looked for again.
+ * The watch says where to look, the bytes decide: an event is only a reason to read, and a touch
+ * changes nothing. A path stands for the module that was loaded from it and for the name that it
+ * would have, so that a file that hides another (a package beside a module, a directory earlier on
+ * the path) is seen. Names that a body asked for in vain are looked for when something appears.
+ *
+ * A module that differs from what runs stays unsettled until a batch puts it into effect, and is
+ * part of every later attempt.
  */
 #include "batch.h"
+#include "../watch/watch.h"
 
 #include <errno.h>
+#include <limits.h>
 
-/* The module's name leads to another file than it was loaded from. */
+struct look {
+	PyObject *names; /* set: records to look at */
+	bool structure;  /* something came or went */
+};
+
+/* Where the module's name leads now, if that is another file than it was loaded from. */
 static int record_moved(struct record *record, PyObject *name, bool *ret_moved, bool *ret_gone)
 {
 	PyObject *spec = finder_find(name), *origin;
@@ -32,13 +42,22 @@ static int record_moved(struct record *record, PyObject *name, bool *ret_moved, 
 	return 0;
 }
 
+/* A stamp spares reading a file of which there is no other news. */
+static bool stamp_tells(struct record *record)
+{
+	struct stamp stamp;
+
+	return !record->stamp.racy && stamp_read(record->path, &stamp) == 0 && !stamp.racy &&
+	       stamp_same(&stamp, &record->stamp);
+}
+
 static int record_read(struct record *record, bool *ret_fresh)
 {
-	struct source source;
 	PyObject *latest = record->seen ? record->seen : record->source;
+	struct source source;
 	int same;
 
-	if (source_read(record->path, &source) < 0) {
+	if (source_read_batch(record->path, &source) < 0) {
 		PyErr_Clear(); /* not readable right now: the next look tells */
 		return 0;
 	}
@@ -52,33 +71,142 @@ static int record_read(struct record *record, bool *ret_fresh)
 	return same < 0 ? -1 : 0;
 }
 
-static bool record_differs(struct record *record)
+static int record_look(struct record *record, PyObject *name, bool sweep, bool *ret_fresh)
 {
-	return record->seen && PyObject_RichCompareBool(record->seen, record->source, Py_EQ) == 0;
+	bool moved, gone;
+
+	if (watch_is_lost(engine->watch, record->path))
+		return 0;
+	if (record_moved(record, name, &moved, &gone) < 0)
+		return -1;
+	if (moved != record->moved || gone != record->gone)
+		*ret_fresh = true;
+	record->moved = moved;
+	record->gone = gone;
+	if (moved || gone || (sweep && stamp_tells(record)))
+		return 0;
+	return record_read(record, ret_fresh);
 }
 
-static int record_look(struct record *record, PyObject *name, PyObject *changed, PyObject *deleted,
-	bool *ret_fresh)
+static bool record_is_unsettled(struct record *record)
 {
-	struct stamp stamp;
-	bool moved = false, gone = false;
-	int err = stamp_read(record->path, &stamp);
+	return record->gone || record->moved ||
+	       (record->seen && PyObject_RichCompareBool(record->seen, record->source, Py_EQ) == 0);
+}
 
-	if (err || engine->structure_changed) {
-		if (record_moved(record, name, &moved, &gone) < 0)
+static int note_record(struct look *look, struct record *record)
+{
+	PyObject *name;
+	int result;
+
+	if (!record)
+		return 0;
+	name = PyUnicode_FromString(record->name);
+	result = name ? PySet_Add(look->names, name) : -1;
+	Py_XDECREF(name);
+	return result;
+}
+
+/* a/b.py and a/b/__init__.py hide each other. */
+static int note_stem(struct look *look, const char *stem)
+{
+	char path[PATH_MAX + 16];
+	int result;
+
+	snprintf(path, sizeof(path), "%s.py", stem);
+	result = note_record(look, record_find_path(path));
+	snprintf(path, sizeof(path), "%s/__init__.py", stem);
+	return result < 0 ? -1 : note_record(look, record_find_path(path));
+}
+
+/* The name that it would have below each root. */
+static int note_names(struct look *look, const char *stem)
+{
+	char name[PATH_MAX];
+
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(engine->roots); i++) {
+		const char *root = PyUnicode_AsUTF8(PyList_GET_ITEM(engine->roots, i));
+		size_t length = root ? strlen(root) : 0;
+
+		if (!root || strncmp(stem, root, length) != 0 || stem[length] != '/')
+			continue;
+		snprintf(name, sizeof(name), "%s", stem + length + 1);
+		for (char *c = name; *c; c++)
+			if (*c == '/')
+				*c = '.';
+		if (note_record(look, record_find_text(name)) < 0)
 			return -1;
-		if (moved || gone != record->gone)
-			*ret_fresh = *ret_fresh || gone != record->gone || moved;
-		record->gone = gone;
-		if (gone)
-			return PySet_Add(deleted, name);
-		if (moved)
-			return PySet_Add(changed, name);
 	}
-	if (!err && (stamp.racy || record->stamp.racy || !stamp_same(&stamp, &record->stamp)) &&
-		record_read(record, ret_fresh) < 0)
+	PyErr_Clear();
+	return 0;
+}
+
+/* A directory came or went: whatever was loaded from below it. */
+static int note_below(struct look *look, const char *stem)
+{
+	size_t length = strlen(stem);
+
+	for (struct record *record = engine->records; record; record = record->hh.next)
+		if (strncmp(record->path, stem, length) == 0 && record->path[length] == '/' &&
+			note_record(look, record) < 0)
+			return -1;
+	return 0;
+}
+
+static bool cut_suffix(char *text, const char *suffix)
+{
+	size_t length = strlen(text), cut = strlen(suffix);
+
+	if (length <= cut || strcmp(text + length - cut, suffix) != 0)
+		return false;
+	text[length - cut] = '\0';
+	return true;
+}
+
+static int note_change(const struct watch_change *change, void *data)
+{
+	struct look *look = data;
+	char stem[PATH_MAX];
+	bool file;
+
+	if (snprintf(stem, sizeof(stem), "%s", change->path) >= (int)sizeof(stem))
+		return 0;
+	file = cut_suffix(stem, "/__init__.py") || cut_suffix(stem, ".py");
+	if (change->structure)
+		look->structure = true;
+	if (note_record(look, record_find_path(change->path)) < 0)
 		return -1;
-	return record_differs(record) ? PySet_Add(changed, name) : 0;
+	if (!change->structure)
+		return 0;
+	if (note_stem(look, stem) < 0 || note_names(look, stem) < 0)
+		return -1;
+	return file ? 0 : note_below(look, stem);
+}
+
+static int note_all(struct look *look)
+{
+	look->structure = true;
+	for (struct record *record = engine->records; record; record = record->hh.next)
+		if (note_record(look, record) < 0)
+			return -1;
+	return 0;
+}
+
+static int collect(PyObject *changed, PyObject *deleted)
+{
+	for (struct record *record = engine->records; record; record = record->hh.next) {
+		PyObject *name;
+		int result;
+
+		if (!record_is_unsettled(record))
+			continue;
+		name = PyUnicode_FromString(record->name);
+		result = name ? PySet_Add(record->gone ? deleted : changed, name) : -1;
+		Py_XDECREF(name);
+		if (result < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int look_for_wanted(PyObject *changed, bool *ret_fresh)
@@ -101,7 +229,7 @@ static int look_for_wanted(PyObject *changed, bool *ret_fresh)
 	return result;
 }
 
-/* The imports of a body that failed: what was not there may appear. */
+/* The imports of a body that were in vain: what was not there may appear. */
 void detect_want(PyObject *events)
 {
 	PyObject *type, *value, *traceback;
@@ -117,19 +245,42 @@ void detect_want(PyObject *events)
 	PyErr_Restore(type, value, traceback);
 }
 
-int detect_changes(PyObject *ret_changed, PyObject *ret_deleted, bool *ret_fresh)
+static int look_at(PyObject *names, bool sweep, bool *ret_fresh)
 {
-	struct record *record, *next;
+	PyObject *list = PySequence_List(names);
+	int result = list ? 0 : -1;
 
-	HASH_ITER (hh, engine->records, record, next) {
-		PyObject *name = PyUnicode_FromString(record->name);
-		int result = -1;
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(list); i++) {
+		PyObject *name = PyList_GET_ITEM(list, i);
+		struct record *record = record_find(name);
 
-		if (name)
-			result = record_look(record, name, ret_changed, ret_deleted, ret_fresh);
-		Py_XDECREF(name);
-		if (result < 0)
-			return -1;
+		if (record)
+			result = record_look(record, name, sweep, ret_fresh);
 	}
-	return look_for_wanted(ret_changed, ret_fresh);
+	Py_XDECREF(list);
+	return result;
+}
+
+int detect_changes(PyObject *changed, PyObject *deleted, bool *ret_fresh)
+{
+	struct look look = {PySet_New(NULL), false};
+	bool sweep = false;
+	int result = -1;
+
+	if (!look.names)
+		return -1;
+	if (watch_take(engine->watch, note_change, &look, &sweep) < 0 && !PyErr_Occurred())
+		sweep = true;
+	if (PyErr_Occurred() || (sweep && note_all(&look) < 0))
+		goto out;
+	result = 0;
+	if (PySet_GET_SIZE(look.names))
+		result = look_at(look.names, sweep, ret_fresh);
+	if (result == 0 && look.structure)
+		result = look_for_wanted(changed, ret_fresh);
+	if (result == 0 && *ret_fresh)
+		result = collect(changed, deleted);
+out:
+	Py_DECREF(look.names);
+	return result;
 }

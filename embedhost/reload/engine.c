@@ -6,8 +6,10 @@
  * in or an extension), and ends with the host or the interpreter.
  */
 #include "batch.h"
+#include "../watch/watch.h"
 
 #include <errno.h>
+#include <limits.h>
 
 struct engine *engine;
 
@@ -20,6 +22,7 @@ static void engine_free(struct engine *e)
 	Py_CLEAR(e->wanted);
 	Py_CLEAR(e->locals_mark);
 	Py_CLEAR(e->empty);
+	watch_destroy(e->watch);
 	if (e->lock)
 		PyThread_free_lock(e->lock);
 	free(e);
@@ -34,7 +37,6 @@ static int engine_fill(struct engine *e)
 	e->wanted = PySet_New(NULL);
 	e->locals_mark = PyUnicode_InternFromString("<locals>");
 	e->empty = PyUnicode_FromString("");
-	e->structure_changed = true;
 	e->lock = PyThread_allocate_lock();
 	if (e->roots && e->modules && e->observers && e->held && e->wanted && e->locals_mark &&
 		e->lock)
@@ -42,6 +44,33 @@ static int engine_fill(struct engine *e)
 	if (!PyErr_Occurred())
 		PyErr_NoMemory();
 	return -1;
+}
+
+static int engine_start_watch(struct engine *e)
+{
+	int err = watch_create(&e->watch);
+
+	if (err == 0)
+		return 0;
+	errno = -err;
+	PyErr_SetFromErrno(PyExc_OSError);
+	return -1;
+}
+
+/* What can't be watched is looked at each time: nothing to report. A link changes elsewhere. */
+void engine_watch_file(const char *path)
+{
+	char dir[PATH_MAX], *slash;
+	struct stat st;
+
+	if (snprintf(dir, sizeof(dir), "%s", path) >= (int)sizeof(dir))
+		return;
+	slash = strrchr(dir, '/');
+	if (slash && slash != dir)
+		*slash = '\0';
+	watch_add_dir(engine->watch, dir);
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+		watch_set_sweep(engine->watch);
 }
 
 static int scratch_type_ready(void)
@@ -62,8 +91,8 @@ int engine_start(void)
 		return -1;
 	}
 	engine = e;
-	if (engine_fill(e) < 0 || report_types_ready() < 0 || scratch_type_ready() < 0 ||
-		finder_start(e) < 0 || track_start(e) < 0) {
+	if (engine_fill(e) < 0 || engine_start_watch(e) < 0 || report_types_ready() < 0 ||
+		scratch_type_ready() < 0 || finder_start(e) < 0 || track_start(e) < 0) {
 		engine = NULL;
 		engine_free(e);
 		return -1;
@@ -189,6 +218,22 @@ static int adopt_modules(void)
 	return result;
 }
 
+static int watch_root(PyObject *path)
+{
+	PyObject *bytes = NULL;
+	int err;
+
+	if (!PyUnicode_FSConverter(path, &bytes))
+		return -1;
+	err = watch_add_root(engine->watch, PyBytes_AS_STRING(bytes));
+	Py_DECREF(bytes);
+	if (err == 0)
+		return 0;
+	errno = -err;
+	PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+	return -1;
+}
+
 int engine_watch(PyObject *dir)
 {
 	PyObject *given = PyOS_FSPath(dir), *path = NULL, *real = NULL;
@@ -202,7 +247,7 @@ int engine_watch(PyObject *dir)
 	if (real && check_directory(path) == 0 && list_add_once(engine->roots, path, false) == 0 &&
 		list_add_once(engine->roots, real, false) == 0 && sys_path &&
 		PyList_Check(sys_path) && list_add_once(sys_path, path, true) == 0)
-		result = adopt_modules();
+		result = watch_root(path) < 0 ? -1 : adopt_modules();
 	Py_XDECREF(given);
 	Py_XDECREF(path);
 	Py_XDECREF(real);

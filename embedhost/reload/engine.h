@@ -47,20 +47,21 @@ struct record {
 	PyObject *class_keys; /* dict: qualname of a class -> frozenset of names in its body */
 	struct stamp stamp;
 	PyObject *seen;   /* bytes last read, if they are not in effect yet, else NULL */
-	bool gone;        /* the file was not there at the last look */
+	bool moved;       /* its name leads to another file */
+	bool gone;        /* its name leads nowhere any more */
 	uint64_t version; /* successful runs of the body */
 	uint64_t order;   /* of the first run: when Python would run it */
 	bool main;        /* runs as __main__ under its own name too */
-	UT_hash_handle hh;
+	UT_hash_handle hh, hh_path;
 };
 
 struct engine {
 	struct watch *watch;
-	struct record *records;  /* by name */
-	PyObject *roots;         /* list of str, real paths, no final slash */
-	PyObject *modules;       /* sys.modules: the interpreter's own dict */
-	PyObject *builtins;      /* dict of the module builtins */
-	PyObject *import_before; /* what builtins.__import__ was */
+	struct record *records; /* by name */
+	struct record *by_path;
+	PyObject *roots;    /* list of str, real paths, no final slash */
+	PyObject *modules;  /* sys.modules: the interpreter's own dict */
+	PyObject *builtins; /* dict of the module builtins */
 	PyObject *import_hook;
 	PyObject *finder;
 	PyObject *loader_type;
@@ -71,8 +72,7 @@ struct engine {
 	PyObject *held;        /* list of weak references: old versions that may live on */
 	struct batch *batch;   /* the one that runs, or NULL */
 	PyThread_type_lock lock;
-	unsigned long owner;    /* thread that has lock, or 0 */
-	bool structure_changed; /* files came or went: names may lead elsewhere */
+	unsigned long owner; /* thread that has lock, or 0 */
 	uint64_t order;
 	void (*event_fn)(PyObject *event, void *data);
 	void *event_data;
@@ -97,12 +97,16 @@ PyObject *engine_reload_all(void);
 PyObject *engine_run(PyObject *text, PyObject *filename);
 PyObject *engine_source(PyObject *name);
 PyObject *engine_holders(PyObject *name);
+int engine_module_exists(PyObject *name); /* 1, 0, or -1 with an exception */
+int engine_run_main(PyObject *name);
 
 /* record.c */
 struct record *record_find(PyObject *name);
 struct record *record_find_text(const char *name);
 int record_create(PyObject *name, struct record **ret_record);
 void record_forget(struct record *record);
+int record_set_path(struct record *record, const char *path);
+struct record *record_find_path(const char *path);
 void record_set(PyObject **field, PyObject *value); /* steals value */
 PyObject *record_class_keys(PyObject *dict, PyObject *module_name);
 
@@ -111,9 +115,11 @@ struct source {
 	PyObject *bytes;
 	struct stamp stamp;
 };
+/* Above it, files are read as they were at the last look (watch_read_path()). */
 int stamp_read(const char *path, struct stamp *ret_stamp); /* 0 or -errno, no exception */
 bool stamp_same(const struct stamp *a, const struct stamp *b);
 int source_read(const char *path, struct source *ret_source);
+int source_read_batch(const char *path, struct source *ret_source);
 PyObject *source_compile(PyObject *bytes, const char *path);
 PyObject *source_decode(PyObject *bytes);
 int source_show_lines(const char *path, PyObject *bytes); /* to linecache; bytes NULL: forget */
@@ -159,6 +165,9 @@ int report_add_error(struct report *report, PyObject *module); /* the exception 
 int report_add_event(struct report *report, const char *kind, PyObject *module, uint64_t version,
 	double seconds);
 void report_deliver(struct report *report);
+/* Borrowed texts; ret_kind: 0 loaded, 1 reloaded, 2 unloaded, 3 failed. */
+int event_unpack(PyObject *event, const char **ret_module, const char **ret_text,
+	uint64_t *ret_version, double *ret_seconds, int *ret_kind);
 
 /* fault.c: the exception that is set becomes text; never fails, never leaves an exception */
 PyObject *fault_take_text(void);

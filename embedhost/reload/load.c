@@ -20,14 +20,9 @@ static int record_fill(struct record *record, PyObject *module, const char *path
 	const struct source *source, PyObject *code, PyObject *events)
 {
 	PyObject *dict = PyModule_GetDict(module);
-	char *copy = strdup(path);
 
-	if (!copy) {
-		PyErr_NoMemory();
+	if (record_set_path(record, path) < 0)
 		return -1;
-	}
-	free(record->path);
-	record->path = copy;
 	record->stamp = source->stamp;
 	record->version++;
 	record_set(&record->module, Py_NewRef(module));
@@ -83,6 +78,7 @@ int load_module(PyObject *module, const char *path)
 	if (batch_is_mine())
 		return batch_add_new(engine->batch, module, path);
 	name = module_name(module);
+	engine_watch_file(path);
 	if (name && source_read(path, &source) == 0)
 		result = run_and_record(module, name, path, &source);
 	Py_XDECREF(source.bytes);
@@ -133,6 +129,7 @@ int load_adopt(PyObject *module, PyObject *name, const char *path)
 	PyObject *code = NULL;
 	int result = 0;
 
+	engine_watch_file(path);
 	if (source_read(path, &source) == 0)
 		code = source_compile(source.bytes, path);
 	PyErr_Clear();

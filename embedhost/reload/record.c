@@ -48,6 +48,31 @@ int record_create(PyObject *name, struct record **ret_record)
 	return 0;
 }
 
+struct record *record_find_path(const char *path)
+{
+	struct record *record;
+
+	HASH_FIND(hh_path, engine->by_path, path, strlen(path), record);
+	return record;
+}
+
+/* Two names can lead to one file (a directory is on the path twice): the later one is found. */
+int record_set_path(struct record *record, const char *path)
+{
+	char *copy = strdup(path);
+
+	if (!copy) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	if (record->path)
+		HASH_DELETE(hh_path, engine->by_path, record);
+	free(record->path);
+	record->path = copy;
+	HASH_ADD_KEYPTR(hh_path, engine->by_path, record->path, strlen(record->path), record);
+	return 0;
+}
+
 void record_set(PyObject **field, PyObject *value)
 {
 	PyObject *old = *field;
@@ -59,6 +84,8 @@ void record_set(PyObject **field, PyObject *value)
 void record_forget(struct record *record)
 {
 	HASH_DEL(engine->records, record);
+	if (record->path)
+		HASH_DELETE(hh_path, engine->by_path, record);
 	Py_XDECREF(record->module);
 	Py_XDECREF(record->source);
 	Py_XDECREF(record->seen);

@@ -255,3 +255,23 @@ void report_deliver(struct report *report)
 	Py_XDECREF(observers);
 	PyErr_Clear();
 }
+
+int event_unpack(PyObject *object, const char **ret_module, const char **ret_text,
+	uint64_t *ret_version, double *ret_seconds, int *ret_kind)
+{
+	static const char *const kinds[] = {"loaded", "reloaded", "unloaded", "failed"};
+	struct event *event = (struct event *)object;
+	const char *module = PyUnicode_AsUTF8(event->module);
+	const char *text = PyUnicode_AsUTF8(event->traceback);
+
+	if (!module || !text)
+		return -1;
+	*ret_module = module;
+	*ret_text = text;
+	*ret_version = event->version;
+	*ret_seconds = event->seconds;
+	for (int i = 0; i < 4; i++)
+		if (PyUnicode_CompareWithASCIIString(event->kind, kinds[i]) == 0)
+			*ret_kind = i;
+	return 0;
+}

@@ -12,9 +12,11 @@
  * version's lines are put there whenever they may differ from the file.
  */
 #include "engine.h"
+#include "../watch/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -112,6 +114,18 @@ int source_read(const char *path, struct source *ret_source)
 	if (result == 0)
 		*ret_source = source;
 	return result;
+}
+
+/* All files of a batch as they were at one moment, where there is such a thing. */
+int source_read_batch(const char *path, struct source *ret_source)
+{
+	char buffer[PATH_MAX];
+	const char *where = watch_read_path(engine->watch, path, buffer, sizeof(buffer));
+
+	if (where != path && source_read(where, ret_source) == 0)
+		return 0;
+	PyErr_Clear(); /* history doesn't reach back that far, or knows no such file */
+	return source_read(path, ret_source);
 }
 
 PyObject *source_compile(PyObject *bytes, const char *path)

@@ -13,6 +13,9 @@
 
 static _Thread_local struct body *innermost;
 
+/* What builtins.__import__ was. It outlives the engine, for whoever still holds the hook. */
+static PyObject *import_before;
+
 /* The part of a package's name that `level` dots lead to; borrowed text or a new string. */
 static PyObject *relative_base(PyObject *globals, long level)
 {
@@ -70,7 +73,7 @@ static PyObject *import_hook(
 {
 	if (innermost && note_import(args, count) < 0)
 		return NULL;
-	return PyObject_Vectorcall(engine->import_before, args, (size_t)count, keywords);
+	return PyObject_Vectorcall(import_before, args, (size_t)count, keywords);
 }
 
 static PyMethodDef import_method = {"__import__", (PyCFunction)(void (*)(void))import_hook,
@@ -79,9 +82,10 @@ static PyMethodDef import_method = {"__import__", (PyCFunction)(void (*)(void))i
 int track_start(struct engine *e)
 {
 	e->builtins = Py_XNewRef(PyEval_GetBuiltins());
-	e->import_before = Py_XNewRef(PyDict_GetItemString(e->builtins, "__import__"));
+	record_set(&import_before, NULL);
+	import_before = Py_XNewRef(PyDict_GetItemString(e->builtins, "__import__"));
 	e->import_hook = PyCFunction_New(&import_method, NULL);
-	if (!e->import_before || !e->import_hook) {
+	if (!import_before || !e->import_hook) {
 		PyErr_SetString(PyExc_RuntimeError, "builtins.__import__ is missing");
 		return -1;
 	}
@@ -92,7 +96,7 @@ int track_start(struct engine *e)
 void track_stop(struct engine *e)
 {
 	if (e->builtins && PyDict_GetItemString(e->builtins, "__import__") == e->import_hook)
-		PyDict_SetItemString(e->builtins, "__import__", e->import_before);
+		PyDict_SetItemString(e->builtins, "__import__", import_before);
 	PyErr_Clear();
 	Py_CLEAR(e->builtins);
 	Py_CLEAR(e->import_hook);

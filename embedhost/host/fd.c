@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When to poll: the descriptor for event loops, and polling between bytecodes.
+ *
+ * Between bytecodes means a pending call of the interpreter (Py_AddPendingCall), which the main
+ * thread runs at the next chance of its evaluation loop. A thread of ours waits for the descriptor
+ * and asks for it; it never takes the GIL, and asks again only when the last call has run.
+ */
+#include "host.h"
+#include "../watch/watch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static struct {
+	pthread_t thread;
+	bool runs;
+	int stop, done; /* eventfds: end the thread; the pending call has run */
+} async;
+
+int pymodhost_fd(struct pymodhost *host)
+{
+	if (!host)
+		return error_set(-EINVAL, "no host");
+	error_clear();
+	return watch_fd(engine->watch);
+}
+
+static int pending_poll(void *unused)
+{
+	PyObject *report = engine ? engine_poll() : NULL;
+
+	Py_XDECREF(report);
+	PyErr_Clear();
+	eventfd_write(async.done, 1);
+	return 0;
+}
+
+static bool wait_for(int fd)
+{
+	struct pollfd waited[] = {
+		{.fd = async.stop, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+
+	while (poll(waited, 2, -1) < 0 && errno == EINTR)
+		;
+	return !waited[0].revents;
+}
+
+static void *async_main(void *unused)
+{
+	int changes = watch_fd(engine->watch);
+	eventfd_t count;
+
+	while (wait_for(changes)) {
+		while (Py_AddPendingCall(pending_poll, NULL) < 0)
+			usleep(1000);
+		if (!wait_for(async.done))
+			break;
+		eventfd_read(async.done, &count);
+	}
+	return NULL;
+}
+
+static int async_start(void)
+{
+	int err;
+
+	async.stop = eventfd(0, EFD_CLOEXEC);
+	async.done = eventfd(0, EFD_CLOEXEC);
+	if (async.stop < 0 || async.done < 0)
+		return error_set(-errno, "no descriptor left");
+	err = pthread_create(&async.thread, NULL, async_main, NULL);
+	if (err)
+		return error_set(-err, "no thread for reloading between bytecodes");
+	async.runs = true;
+	return 0;
+}
+
+void async_stop(void)
+{
+	if (!async.runs)
+		return;
+	eventfd_write(async.stop, 1);
+	pthread_join(async.thread, NULL);
+	close(async.stop);
+	close(async.done);
+	async.runs = false;
+}
+
+int pymodhost_set_async(struct pymodhost *host, bool on)
+{
+	if (!host)
+		return error_set(-EINVAL, "no host");
+	error_clear();
+	if (on && !async.runs)
+		return async_start();
+	if (!on)
+		async_stop();
+	return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* pymodhost: the ready-made host around the library. */
+#include "main.h"
+
+#include <stdio.h>
+
+static struct pymodhost_config *config_of(const struct options *options, char **argv)
+{
+	struct pymodhost_config *config = pymodhost_config_create();
+	int code = config ? 0 : -1;
+
+	for (size_t i = 0; code == 0 && i < options->path_count; i++)
+		code = pymodhost_config_add_path(config, options->paths[i]);
+	if (code == 0 && options->module && options->path_count == 0)
+		code = pymodhost_config_add_path(config, ".");
+	if (code == 0)
+		code = pymodhost_config_set_argv(
+			config, options->argc, (const char *const *)options->argv);
+	if (code == 0) {
+		pymodhost_config_set_isolated(config, options->isolated);
+		pymodhost_config_set_signals(config, true);
+		return config;
+	}
+	pymodhost_config_destroy(config);
+	return NULL;
+}
+
+static int run(const struct options *options, const struct pymodhost_config *config)
+{
+	struct pymodhost *host;
+	int status = 1;
+
+	if (pymodhost_create(config, &host) < 0) {
+		output_complaint(pymodhost_error());
+		return 1;
+	}
+	if (pymodhost_on_event(host, output_event, NULL) < 0 || signals_setup(host) < 0 ||
+		pymodhost_set_async(host, options->async) < 0)
+		output_complaint(pymodhost_error());
+	else
+		status = loop_run(host, options);
+	pymodhost_destroy(host);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct pymodhost_config *config;
+	struct options options;
+	enum options_outcome outcome = options_parse(&options, argc, argv);
+	int status = outcome == OPTIONS_WRONG ? 2 : 0;
+
+	if (outcome == OPTIONS_RUN) {
+		output_setup(options.json);
+		config = config_of(&options, argv);
+		if (config)
+			status = run(&options, config);
+		else
+			output_complaint(pymodhost_error());
+		pymodhost_config_destroy(config);
+		status = config ? status : 1;
+	}
+	options_finish(&options);
+	return status;
+}
