@@ -200,7 +200,10 @@ static void job_answer(void *arg)
 	job_free(job);
 }
 
-/* The change is made: the answer waits until everybody sees it. */
+/*
+ * The change is made: the answer waits until everybody sees it. Not so for a directory's attributes: the kernel holds the
+ * directory's lock until it has them, and the publisher may be waiting for that very lock.
+ */
 static void job_publish(struct job *job, const char *what, int64_t change)
 {
 	struct mount *mount = job->mount;
@@ -209,10 +212,11 @@ static void job_publish(struct job *job, const char *what, int64_t change)
 			 : 0;
 	if (r < 0)
 		job_end(job, what, r);
-	else if (change)
+	else if (change && ino_get_class(job->ino) != INO_DIR)
 		publisher_wait(mount, change, job_answer, job);
 	else
 		job_answer(job);
+	publisher_wake(mount);
 }
 
 static void run_set_attr(void *arg)

@@ -3,7 +3,7 @@
  * job.h - requests that change the database: taken up on a session thread, carried out on the writer's, and, where
  * their caller must not go on before everybody sees the change, answered on the publisher's.
  *
- * A request that holds its directory's lock in the kernel (all that make or remove names) is answered by
+ * A request that holds its directory's lock in the kernel (all that make or remove names, and a directory's attributes) is answered by
  * the writer right after the commit; the publisher can't come first, since it may need that lock.
  */
 #ifndef PYMODFS_JOB_H
