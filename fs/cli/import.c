@@ -165,8 +165,6 @@ static int check_item(const struct walk_item *item)
 {
 	if (!S_ISREG(item->mode) && !S_ISDIR(item->mode) && !S_ISLNK(item->mode))
 		return fail_item(item, "is no file, directory or symbolic link");
-	if (!walk_name_is_text(item->name))
-		return fail_item(item, "the name is not UTF-8");
 	return 0;
 }
 

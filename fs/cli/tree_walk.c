@@ -4,7 +4,6 @@
  * what can be refused is refused first. One thread.
  */
 #include "tree_walk.h"
-#include "utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -209,9 +208,4 @@ int walk_read(const struct walk_item *item, void **ret_data, size_t *ret_size)
 		err = read_all(fd, (size_t)st.st_size, ret_data, ret_size);
 	close(fd);
 	return err;
-}
-
-bool walk_name_is_text(const char *name)
-{
-	return utf8_is_text(name, strlen(name));
 }

@@ -32,6 +32,5 @@ void walk_finish(struct walk *walk);
 
 /* The content of a file, or the target of a link; the caller frees. */
 int walk_read(const struct walk_item *item, void **ret_data, size_t *ret_size);
-bool walk_name_is_text(const char *name);
 
 #endif

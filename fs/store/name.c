@@ -26,8 +26,6 @@ int store_check_name(const char *name)
 			-ENAMETOOLONG, "a file name has at most %d bytes", STORE_NAME_MAX);
 	if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
 		return store_fail(-EINVAL, "not a file name: %s", name);
-	if (!utf8_is_text(name, size))
-		return store_fail(-EILSEQ, "a file name that is not UTF-8 can't be stored");
 	return 0;
 }
 
@@ -50,19 +48,19 @@ int name_split(const char *path, char **ret_dir, const char **ret_base)
 	return 0;
 }
 
-/* Characters that a module's name must not have, as in the view pymodfs_place. */
-static bool has_control(const char *text)
+/* UTF-8 without the characters that a module's name must not have, as in the view pymodfs_place. */
+static bool is_module_text(const char *text)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ')
-			return true;
-	return false;
+	for (const char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ')
+			return false;
+	return utf8_is_text(text, strlen(text));
 }
 
 /* Is base a segment without a dot, and ".py"? */
 static bool is_module_file(const char *base, size_t size)
 {
-	return !has_control(base) && size > 3 && size <= STORE_NAME_MAX &&
+	return is_module_text(base) && size > 3 && size <= STORE_NAME_MAX &&
 	       !strcmp(base + size - 3, ".py") && !memchr(base, '.', size - 3);
 }
 
@@ -70,7 +68,7 @@ int name_module(const char *dir, const char *base, char **ret_module)
 {
 	size_t size = strlen(base);
 	char *module = NULL;
-	if (!strchr(dir, '.') && !has_control(dir) && is_module_file(base, size) &&
+	if (!strchr(dir, '.') && is_module_text(dir) && is_module_file(base, size) &&
 		strlen(dir) + size - 2 <= MODULE_NAME_MAX) {
 		module = name_join(dir, base);
 		if (!module)

@@ -16,7 +16,7 @@
  *   -EINVAL   a constraint or a trigger of the user's table refused the change
  *   -ESTALE   the node or version named by its id is not there (any more)
  *   -ENOENT, -EEXIST, -ENOTEMPTY, -ENOTDIR, -EISDIR, -ENAMETOOLONG   as for the system call
- *   -EILSEQ   a name that is not UTF-8
+ *   -EILSEQ   a name that is not UTF-8, where the database can't hold it (PostgreSQL)
  *   -EUCLEAN  the database is damaged
  *   -EIO      anything else; also: the server is gone
  *   -ENOMEM
@@ -216,7 +216,7 @@ void store_abort(struct store_txn *txn);
 /* Reads inside the transaction, its own changes included. Ends with it. */
 struct store_reader *store_txn_reader(struct store_txn *txn);
 
-/* Can it be a file name here? -EILSEQ, -ENAMETOOLONG, -EINVAL (empty, `.`, `..`, or a slash in it). */
+/* Can it be a file name here? -ENAMETOOLONG, -EINVAL (empty, `.`, `..`, or a slash in it). */
 int store_check_name(const char *name);
 
 /* Attributes for the functions below. */
@@ -233,7 +233,7 @@ struct store_attr {
 
 /*
  * Would a file of this name in this directory be a module, a row of the user's table? It is one when the name is
- * a valid segment and `.py`, and no directory above has a dot in its name.
+ * a valid segment (UTF-8, no control character) and `.py`, and no directory above has a dot in its name.
  */
 int store_is_module(struct store_reader *reader, int64_t parent, const char *name, bool *ret_is);
 
