@@ -334,7 +334,7 @@ class Wrapped(HostCase):
                 @twice
                 def f(): return 2
             ''')
-            good('m')
+            good()
             eq((f(), m.f()), ([2, 2], [2, 2]))
         """)
 

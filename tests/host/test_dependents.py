@@ -99,7 +99,8 @@ class Used(HostCase):
         """)
 
 
-COUNT = 'import sys; sys.ran.append(__name__)\n'
+# At the end of a body: a module is done before the one that imports it.
+COUNT = '\nimport sys; sys.ran.append(__name__)'
 
 
 class Order(HostCase):
@@ -111,11 +112,11 @@ class Order(HostCase):
         self.host(f"""
             COUNT = {COUNT!r}
             sys.ran = []
-            write({{name: COUNT + text for name, text in {files!r}.items()}})
+            write({{name: text + COUNT for name, text in {files!r}.items()}})
             for name in {list(files)!r}:
                 __import__(name)
             del sys.ran[:]
-            write({{name: COUNT + text for name, text in {edit!r}.items()}})
+            write({{name: text + COUNT for name, text in {edit!r}.items()}})
             good()
             assert sys.ran in {orders!r}, sys.ran
         """)
@@ -156,12 +157,12 @@ class Order(HostCase):
         self.host(f"""
             COUNT = {COUNT!r}
             sys.ran = []
-            write({{'a': COUNT + 'X = 1', 'b': COUNT + 'from a import X'}})
+            write({{'a': 'X = 1' + COUNT, 'b': 'from a import X' + COUNT}})
             import b
-            write('b', COUNT + 'X = 0')
+            write('b', 'X = 0' + COUNT)
             good('b')
             del sys.ran[:]
-            write('a', COUNT + 'X = 2')
+            write('a', 'X = 2' + COUNT)
             good('a')
             eq((sys.ran, b.X), (['a'], 0))
         """)
@@ -170,18 +171,18 @@ class Order(HostCase):
         self.host(f"""
             COUNT = {COUNT!r}
             sys.ran = []
-            write({{'a': COUNT + 'def f(): return 1', 'b': COUNT + '''
+            write({{'a': 'def f(): return 1' + COUNT, 'b': text('''
             def g():
                 from a import f
                 return f()
             def h():
                 import a
                 return a.f()
-            '''}})
+            ''') + COUNT}})
             import a, b
             eq((b.g(), b.h()), (1, 1))
             del sys.ran[:]
-            write('a', COUNT + 'def f(): return 2')
+            write('a', 'def f(): return 2' + COUNT)
             good('a')
             eq((b.g(), b.h(), sys.ran), (2, 2, ['a']))
         """)
@@ -324,10 +325,10 @@ class Cycles(HostCase):
         self.host(f"""
             COUNT = {COUNT!r}
             sys.ran = []
-            write({{'a': COUNT + 'X = 1; import b', 'b': COUNT + 'import a; Y = a.X'}})
+            write({{'a': 'X = 1; import b' + COUNT, 'b': 'import a; Y = a.X' + COUNT}})
             import a
             del sys.ran[:]
-            write('a', COUNT + 'X = 2; import b')
+            write('a', 'X = 2; import b' + COUNT)
             good()
             eq((sorted(sys.ran), sys.modules['b'].Y), (['a', 'b'], 2))
         """)

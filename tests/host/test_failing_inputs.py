@@ -171,17 +171,18 @@ class Bodies(HostCase):
 
     def test_a_module_that_removes_itself_from_sys_modules(self):
         self.host("""
-            write('m', 'X = 1')
-            import m
-            write('m', 'import sys\\ndel sys.modules[__name__]\\nX = 2')
-            report = poll()
-            later = poll()
-            import m as again
-            assert again.X in (1, 2)
-            write('m', 'X = 3')
+            write({'m': 'X = 1', 'other': 'Y = 1'})
+            import m, other
+            write({'m': 'import sys\\ndel sys.modules[__name__]\\nX = 2', 'other': 'Y = 2'})
+            poll()
+            poll()
+            write({'m': 'X = 3', 'other': 'Y = 3'})
             poll()
             import m as again
-            eq(again.X, 3)
+            eq((again.X, other.Y, sys.modules['m'] is again), (3, 3, True))
+            write('m', 'X = 4')
+            good('m')
+            eq(again.X, 4)
         """)
 
     def test_a_module_that_replaces_itself_in_sys_modules(self):

@@ -381,5 +381,68 @@ class Running(HostCase):
         """)
 
 
+class Holders(HostCase):
+    """pymodhost.holders(name) tells who still runs or holds an old version."""
+
+    def test_nobody_holds_an_old_version_of_a_module_that_was_only_replaced(self):
+        self.host("""
+            write('m', 'def f(): return 1\\nclass C: pass')
+            import m
+            c = m.C()
+            eq(list(pymodhost.holders('m')), [])
+            write('m', 'def f(): return 2\\nclass C: pass')
+            good('m')
+            eq(list(pymodhost.holders('m')), [])
+        """)
+
+    def test_a_running_generator_is_a_holder_until_it_ends(self):
+        self.host("""
+            write('m', 'def numbers():\\n    yield 1\\n    yield 2')
+            import m
+            running = m.numbers()
+            next(running)
+            write('m', 'def numbers():\\n    yield 3')
+            good('m')
+            found = list(pymodhost.holders('m'))
+            assert found and any('numbers' in str(holder) for holder in found), found
+            eq(list(running), [2])
+            del found, running
+            collect()
+            eq(list(pymodhost.holders('m')), [])
+        """)
+
+    def test_a_frame_on_the_stack_is_a_holder(self):
+        self.host("""
+            write('m', 'def busy(hook):\\n    return hook()')
+            import m
+            def hook():
+                write('m', 'def busy(hook): return 0')
+                good('m')
+                return [str(holder) for holder in pymodhost.holders('m')]
+            found = m.busy(hook)
+            assert any('busy' in holder for holder in found), found
+            eq(list(pymodhost.holders('m')), [])
+        """)
+
+    def test_a_removed_function_that_somebody_holds_is_told(self):
+        self.host("""
+            write('m', 'def gone(): return 1')
+            import m
+            held = [m.gone]
+            write('m', 'X = 1')
+            good('m')
+            found = [str(holder) for holder in pymodhost.holders('m')]
+            assert any('gone' in holder for holder in found), found
+            held.clear()
+            collect()
+            eq(list(pymodhost.holders('m')), [])
+        """)
+
+    def test_an_unknown_module_has_no_holders(self):
+        self.host("""
+            eq(list(pymodhost.holders('no_such_module')), [])
+        """)
+
+
 if __name__ == '__main__':
     unittest.main()
