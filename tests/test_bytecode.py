@@ -369,6 +369,78 @@ class LocalDirectoryTest(BytecodeTest):
         self.both(see)
 
 
+class LinkTest(BytecodeTest):
+    """A directory that has settled is a link to the local one, so that a warm import asks the mount nothing."""
+
+    def settled(self, *options):
+        """A mount that finds bytecode from before."""
+        mnt = super(BytecodeTest, self).mount({'a': 'V = 1\n', 'b': 'V = 1\n'}, *options, env=self.env)
+        python('-c', 'import a, b', path=mnt.path)
+        mnt.umount()
+        return mnt.mount()
+
+    def test_it_is_one_for_a_new_mount(self):
+        mnt = self.settled()
+        link = mnt.path / '__pycache__'
+        self.assertTrue(link.is_symlink())
+        self.assertEqual(sorted(os.listdir(os.readlink(link))), [PYC, 'b.cpython-311.pyc'])
+        printed = python('-v', '-c', 'import a', path=mnt.path).stderr
+        self.assertIn(f'# {link}/{PYC} matches', printed)
+
+    def test_it_becomes_one_when_nothing_was_written_for_a_while(self):
+        mnt = self.mount({'a': 'V = 1\n'})
+        link = mnt.path / '__pycache__'
+        python('-c', 'import a', path=mnt.path)
+        self.assertFalse(link.is_symlink())
+        self.assertEqual(os.listdir(link), [PYC])
+        wait_until(link.is_symlink, 30, 'a link')
+        self.assertEqual(os.listdir(link), [PYC])
+        printed = python('-v', '-c', 'import a', path=mnt.path).stderr
+        self.assertIn(f'# {link}/{PYC} matches', printed)
+
+    def test_no_bytecode_is_stale_through_it(self):
+        mnt = self.settled()
+        for value in range(1000, 1100):
+            (mnt.path / 'a.py').write_text(f'V = {value}\n')
+            self.assertNotIn(PYC, self.cached())
+            self.assertEqual(python('-c', 'import a; print(a.V)', path=mnt.path).stdout, f'{value}\n')
+        self.assertTrue((mnt.path / '__pycache__').is_symlink())
+        self.assertEqual(self.cached(), [PYC, 'b.cpython-311.pyc'])
+
+    def test_an_edit_removes_files_of_levels_that_were_never_seen(self):
+        mnt = self.settled()
+        (mnt.path / 'a.py').write_text('V = 2\n')
+        python('-OO', '-c', 'import a, b', path=mnt.path)
+        (mnt.path / 'a.py').write_text('V = 3\n')
+        self.assertEqual(self.cached(), ['b.cpython-311.opt-2.pyc', 'b.cpython-311.pyc'])
+
+    def test_it_can_be_removed_and_is_a_directory_when_made_again(self):
+        mnt = self.settled()
+        link = mnt.path / '__pycache__'
+        os.unlink(link)
+        self.assertEqual((link.exists(), self.cached()), (False, []))
+        python('-c', 'import a', path=mnt.path)
+        self.assertEqual((link.is_symlink(), os.listdir(link)), (False, [PYC]))
+        shutil.rmtree(link)
+        self.assertEqual((link.exists(), self.cached()), (False, []))
+
+    def test_a_package_with_one_can_be_moved_and_removed(self):
+        mnt = self.mount({'pkg.__init__': '', 'pkg.a': 'V = 1\n'})
+        python('-c', 'import pkg.a', path=mnt.path)
+        mnt.umount()
+        mnt.mount()
+        self.assertTrue((mnt.path / 'pkg/__pycache__').is_symlink())
+        os.rename(mnt.path / 'pkg', mnt.path / 'moved')
+        self.assertEqual(python('-c', 'import moved.a; print(moved.a.V)', path=mnt.path).stdout, '1\n')
+        shutil.rmtree(mnt.path / 'moved')
+        self.assertEqual((self.cached(), os.listdir(mnt.path)), ([], []))
+
+    def test_it_is_never_one_where_others_get_in(self):
+        mnt = self.settled('allow_other')
+        self.assertFalse((mnt.path / '__pycache__').is_symlink())
+        self.assertEqual(len(os.listdir(mnt.path / '__pycache__')), 2)
+
+
 class PrivateTest(BytecodeTest):
     """Nobody plants bytecode in another one's cache."""
 

@@ -76,6 +76,12 @@ void pycache_destroy(struct pycache *pycache);
 void pycache_lookup_root(struct mount *mount, fuse_req_t req, int64_t dir);
 void pycache_mkdir_root(struct mount *mount, fuse_req_t req, int64_t dir, mode_t mode);
 void pycache_rmdir_root(struct mount *mount, fuse_req_t req, int64_t dir);
+/* UNLINK of that name, where it is a link. */
+void pycache_unlink_root(struct mount *mount, fuse_req_t req, int64_t dir);
+/* When the next __pycache__ is to become a link (CLOCK_MONOTONIC, ns); INT64_MAX: none. On the publisher's thread, as the following. */
+int64_t pycache_next_settle(struct mount *mount);
+/* Makes links of those whose time has come. */
+void pycache_settle(struct mount *mount);
 /* RENAME from there to a directory of the store. */
 void pycache_rename_out(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned int flags);

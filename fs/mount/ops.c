@@ -146,8 +146,11 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	if (is_reserved(parent, name))
+	struct mount *mount = fuse_req_userdata(req);
+	if (is_control(parent, name))
 		fuse_reply_err(req, EISDIR);
+	else if (is_pycache(parent, name))
+		pycache_unlink_root(mount, req, ino_get_id(parent));
 	else
 		DISPATCH(parent, unlink, EROFS, req, parent, name);
 }

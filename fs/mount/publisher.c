@@ -130,6 +130,8 @@ static int next_timeout(struct publisher *publisher)
 	if (publisher->failing)
 		return RETRY_MS;
 	int64_t expiry = tree_next_expiry(publisher->mount->tree);
+	int64_t settle = pycache_next_settle(publisher->mount);
+	expiry = settle < expiry ? settle : expiry;
 	if (expiry == INT64_MAX)
 		return -1;
 	struct timespec now;
@@ -160,6 +162,7 @@ static void *publisher_main(void *arg)
 		int timeout = next_timeout(publisher);
 		if (timeout == 0) {
 			job_expire(publisher->mount);
+			pycache_settle(publisher->mount);
 			timeout = RETRY_MS;
 		}
 		int r = store_watch_wait(publisher->watch, publisher->wake, timeout, &changed);

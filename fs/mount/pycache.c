@@ -107,6 +107,10 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 static int get_attr(struct pycache *cache, struct pynode *node, struct stat *ret_attr)
 {
 	int fd = node->files ? node->files->fd : node->held;
+	if (pylink_is_link(node)) {
+		pylink_get_attr(cache, node, ret_attr);
+		return 0;
+	}
 	if (fd >= 0)
 		return pyattr_get(cache, fd, NULL, ret_attr);
 	int error = pynode_open_parent(cache, node, &fd);
@@ -121,6 +125,8 @@ static int set_attr(struct pycache *cache, struct pynode *node, const struct pyf
 	const struct stat *attr, int to_set)
 {
 	int fd, error;
+	if (pylink_is_link(node))
+		return -EPERM;
 	if (file)
 		return pyattr_set(cache, file->fd, NULL, attr, to_set);
 	if (node->gone)
@@ -276,6 +282,8 @@ static int remove_name(struct pycache *cache, struct pynode *parent, const char 
 	close(fd);
 	if (node && (!error || error == -ENOENT))
 		pynode_detach(cache, node);
+	if (parent)
+		pylink_note_write(cache, parent);
 	return error;
 }
 
@@ -352,6 +360,8 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 	if (!error && renameat2(from.fd, name, to.fd, new_name, flags) < 0)
 		error = -errno;
 	if (!error) {
+		pylink_note_write(cache, from.dir);
+		pylink_note_write(cache, to.dir);
 		follow_rename(cache, &from, &to, flags);
 		pycache_learn(cache, new_name);
 	}
@@ -414,25 +424,32 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 		reply_entry(mount_of(req), req, &entry);
 }
 
+static int read_link(struct pycache *cache, struct pynode *node, char *target, size_t room)
+{
+	if (pylink_is_link(node))
+		return pylink_read(cache, node, target, room);
+	int fd, error = pynode_open_parent(cache, node, &fd);
+	if (error)
+		return error;
+	ssize_t size = readlinkat(fd, node->name, target, room - 1);
+	error = size < 0 ? -errno : 0;
+	close(fd);
+	if (!error)
+		target[size] = '\0';
+	return error;
+}
+
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	char target[PATH_MAX];
-	ssize_t size = -1;
 	struct pycache *cache = pycache_lock(req);
 	struct pynode *node = pynode_find(cache, ino);
-	int fd, error = node ? pynode_open_parent(cache, node, &fd) : -ESTALE;
-	if (!error) {
-		size = readlinkat(fd, node->name, target, sizeof(target) - 1);
-		error = size < 0 ? -errno : 0;
-		close(fd);
-	}
+	int error = node ? read_link(cache, node, target, sizeof(target)) : -ESTALE;
 	pycache_unlock(cache);
-	if (error) {
+	if (error)
 		reply_error(req, error);
-		return;
-	}
-	target[size] = '\0';
-	fuse_reply_readlink(req, target);
+	else
+		fuse_reply_readlink(req, target);
 }
 
 const struct fuse_lowlevel_ops pycache_ops = {
@@ -467,35 +484,53 @@ static void root_name(char name[24], int64_t dir)
 	snprintf(name, 24, "%lld", (long long)dir);
 }
 
-void pycache_lookup_root(struct mount *mount, fuse_req_t req, int64_t dir)
+static int look_up_root(struct pycache *cache, int64_t dir, struct tree_entry *ret_entry)
 {
 	char name[24];
+	root_name(name, dir);
+	if (cache->base < 0)
+		return -ENOENT;
+	if (!pylink_is_due(cache, dir))
+		return pycache_look_up(cache, NULL, cache->base, name, ret_entry);
+	if (faccessat(cache->base, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return pylink_look_up(cache, dir, ret_entry);
+}
+
+void pycache_lookup_root(struct mount *mount, fuse_req_t req, int64_t dir)
+{
 	struct tree_entry entry;
 	struct pycache *cache = pycache_lock(req);
-	root_name(name, dir);
-	int error =
-		cache->base < 0 ? -ENOENT : pycache_look_up(cache, NULL, cache->base, name, &entry);
+	int error = look_up_root(cache, dir, &entry);
 	pycache_unlock(cache);
 	reply_looked_up(req, error, &entry);
 }
 
-void pycache_mkdir_root(struct mount *mount, fuse_req_t req, int64_t dir, mode_t mode)
+static int make_root(struct pycache *cache, fuse_req_t req, int64_t dir, mode_t mode,
+	struct tree_entry *ret_entry)
 {
 	char name[24];
-	struct tree_entry entry;
-	struct pycache *cache = pycache_lock(req);
 	root_name(name, dir);
 	int error = cache->base < 0 ? -EROFS : make_dir(cache, req, cache->base, name, mode);
 	/* The kernel asks only when it knows of none: another mount of the same database has made it since. */
-	if (error == -EEXIST)
-		error = 0;
-	if (!error)
-		error = pycache_look_up(cache, NULL, cache->base, name, &entry);
+	if (error && error != -EEXIST)
+		return error;
+	pylink_begin(cache, dir);
+	return pycache_look_up(cache, NULL, cache->base, name, ret_entry);
+}
+
+void pycache_mkdir_root(struct mount *mount, fuse_req_t req, int64_t dir, mode_t mode)
+{
+	struct tree_entry entry;
+	struct pycache *cache = pycache_lock(req);
+	int error = make_root(cache, req, dir, mode, &entry);
 	pycache_unlock(cache);
-	if (error)
+	if (error) {
 		reply_error(req, error);
-	else
-		reply_entry(mount, req, &entry);
+		return;
+	}
+	reply_entry(mount, req, &entry);
+	publisher_wake(mount);
 }
 
 void pycache_rmdir_root(struct mount *mount, fuse_req_t req, int64_t dir)
@@ -504,6 +539,18 @@ void pycache_rmdir_root(struct mount *mount, fuse_req_t req, int64_t dir)
 	struct pycache *cache = pycache_lock(req);
 	root_name(name, dir);
 	int error = remove_name(cache, NULL, name, AT_REMOVEDIR);
+	if (!error)
+		pylink_end(cache, dir);
 	pycache_unlock(cache);
 	reply_error(req, error);
+}
+
+void pycache_unlink_root(struct mount *mount, fuse_req_t req, int64_t dir)
+{
+	struct pycache *cache = pycache_lock(req);
+	bool link = pylink_is_due(cache, dir);
+	pycache_unlock(cache);
+	if (link)
+		pycache_drop_dir(mount, dir);
+	reply_error(req, link ? 0 : -EISDIR);
 }

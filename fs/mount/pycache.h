@@ -10,6 +10,7 @@
 
 #include "mount.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <uthash.h>
@@ -45,6 +46,7 @@ struct pyfile {
 };
 
 struct pydir;
+struct pyyoung;
 
 struct pycache {
 	struct mount *mount;
@@ -57,6 +59,8 @@ struct pycache {
 	bool keep_owners; /* owner and mode are kept in an extended attribute */
 	struct pynode *by_id, *by_key;
 	int64_t last_id;
+	char *link_base;       /* the path of base, for links to it; NULL: none are made */
+	struct pyyoung *young; /* directories that are not links yet */
 	struct pydir *scanned; /* directories whose names' endings are known */
 	char suffixes[SUFFIXES_MAX][SUFFIX_SIZE];
 	unsigned suffix_count;
@@ -148,6 +152,23 @@ void pycache_create_file(fuse_req_t req, fuse_ino_t parent, const char *name, mo
 
 /* Who opens a node that has moved to the store is to find what is there now. The lock is not held. */
 void pycache_open_moved(fuse_req_t req, int64_t moved, int flags);
+
+/* ---- __pycache__ as a link (pycache_link.c); the lock is held ---- */
+
+void pylink_init(struct pycache *cache, const char *path);
+void pylink_finish(struct pycache *cache);
+/* A directory has been made and is not to be a link soon. */
+void pylink_begin(struct pycache *cache, int64_t dir);
+/* It is gone. */
+void pylink_end(struct pycache *cache, int64_t dir);
+/* Something below node's __pycache__ was written. */
+void pylink_note_write(struct pycache *cache, const struct pynode *node);
+/* Is the directory to be shown as a link? */
+bool pylink_is_due(struct pycache *cache, int64_t dir);
+bool pylink_is_link(const struct pynode *node);
+int pylink_look_up(struct pycache *cache, int64_t dir, struct tree_entry *ret_entry);
+void pylink_get_attr(const struct pycache *cache, const struct pynode *node, struct stat *ret_attr);
+int pylink_read(const struct pycache *cache, const struct pynode *node, char *target, size_t size);
 
 /* ---- removing stale files (pycache_drop.c) ---- */
 

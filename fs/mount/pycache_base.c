@@ -105,6 +105,8 @@ int pycache_create(struct mount *mount, struct pycache **ret_pycache)
 	if (error)
 		mount_log(LOG_WARNING, "no bytecode will be kept: %s: %s", path,
 			error == -EPERM ? "belongs to another user" : strerror(-error));
+	else
+		pylink_init(cache, path);
 	*ret_pycache = cache;
 	return 0;
 }
@@ -129,6 +131,7 @@ void pycache_destroy(struct pycache *cache)
 		free(node);
 	}
 	pycache_forget_scans(cache);
+	pylink_finish(cache);
 	if (cache->base >= 0)
 		close(cache->base);
 	pthread_mutex_destroy(&cache->lock);

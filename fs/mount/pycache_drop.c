@@ -3,7 +3,7 @@
  * pycache_drop.c - how bytecode that is stale, or of nothing, goes from the cache.
  *
  * A changed module's files are found without reading the directory, by the endings that Python's versions and optimization levels give
- * them: those seen in requests, and those found by reading a directory once.
+ * them: those seen in requests, and those found by reading a directory when it has changed.
  *
  * pycache_drop_module() is the publisher's: it removes the files and detaches their nodes under the lock, then tells the kernel without it.
  * A look-up that came before the removal has been answered, or is answered before the kernel takes the notice,
@@ -26,6 +26,8 @@
 
 struct pydir {
 	int64_t id;
+	struct timespec
+		mtime; /* when it was scanned: who goes by a link to it isn't seen otherwise */
 	UT_hash_handle hh;
 };
 
@@ -68,24 +70,40 @@ static DIR *open_listing(int fd)
 	return listing;
 }
 
-/* Learns from what an earlier mount left in the directory. */
-static void scan(struct pycache *cache, int64_t id, int fd)
+static struct pydir *find_scanned(struct pycache *cache, int64_t id)
 {
 	struct pydir *dir;
 	HASH_FIND(hh, cache->scanned, &id, sizeof(id), dir);
 	if (dir)
+		return dir;
+	dir = calloc(1, sizeof(*dir));
+	if (!dir)
+		return NULL;
+	dir->id = id;
+	HASH_ADD(hh, cache->scanned, id, sizeof(dir->id), dir);
+	return dir;
+}
+
+/* Learns from what others have left in the directory. */
+static void scan(struct pycache *cache, const struct pydir *dir, int fd)
+{
+	struct stat attr;
+	DIR *listing;
+	if (fstat(fd, &attr) == 0 && !memcmp(&dir->mtime, &attr.st_mtim, sizeof(attr.st_mtim)))
 		return;
-	DIR *listing = open_listing(fd);
+	listing = open_listing(fd);
 	if (!listing)
 		return;
 	for (const struct dirent *entry; (entry = readdir(listing));)
 		pycache_learn(cache, entry->d_name);
 	closedir(listing);
-	dir = calloc(1, sizeof(*dir));
-	if (!dir)
-		return;
-	dir->id = id;
-	HASH_ADD(hh, cache->scanned, id, sizeof(dir->id), dir);
+}
+
+static void note_scanned(struct pydir *dir, int fd)
+{
+	struct stat attr;
+	if (fstat(fd, &attr) == 0)
+		dir->mtime = attr.st_mtim;
 }
 
 void pycache_forget_scans(struct pycache *cache)
@@ -173,10 +191,14 @@ static void drop(struct pycache *cache, int64_t dir, const char *stem, size_t le
 		return;
 	struct pynode *root = pynode_find_name(cache, NULL, name);
 	dropped->parent = root ? pynode_ino(root) : 0;
-	scan(cache, dir, fd);
+	struct pydir *scanned = find_scanned(cache, dir);
+	if (scanned)
+		scan(cache, scanned, fd);
 	drop_known(cache, root, fd, stem, length, dropped);
-	if (cache->suffixes_full)
+	if (cache->suffixes_full || !scanned)
 		drop_listed(cache, root, fd, stem, length, dropped);
+	if (scanned)
+		note_scanned(scanned, fd);
 	close(fd);
 }
 
@@ -233,6 +255,7 @@ void pycache_drop_dir(struct mount *mount, int64_t dir)
 	struct pynode *root = pynode_find_name(cache, NULL, name);
 	if (root)
 		pynode_detach(cache, root);
+	pylink_end(cache, dir);
 	pthread_mutex_unlock(&cache->lock);
 }
 

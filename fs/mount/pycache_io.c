@@ -138,8 +138,10 @@ void pycache_create_file(
 	int error = pyplace_init(cache, parent, name, &at);
 	if (!error)
 		error = create(cache, req, &at, mode, fi->flags, &entry, &file);
-	if (!error)
+	if (!error) {
+		pylink_note_write(cache, at.dir);
 		pycache_learn(cache, name);
+	}
 	pyplace_finish(&at);
 	pycache_unlock(cache);
 	if (error) {
