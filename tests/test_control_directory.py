@@ -51,6 +51,13 @@ def refused(call, *arguments):
     return 'no error'
 
 
+def publish(mnt, change):
+    """Makes a change and waits until it is published: a change of names is a moment after the call has returned."""
+    generation = mnt.generation()
+    change()
+    wait_until(lambda: mnt.generation() > generation)
+
+
 def put_all(database, rows):
     """Updates in one transaction, whose statements take their time."""
     with contextlib.closing(sqlite3.connect(database.path, timeout=10)) as connection, connection:
@@ -267,7 +274,7 @@ class AtTest(TestCase):
                        lambda: os.unlink(mnt.path / 'a.py'),
                        lambda: (mnt.path / 'data.txt').write_bytes(b'\0\xff'),
                        lambda: os.unlink(mnt.path / 'moved/b.py')):
-            change()
+            publish(mnt, change)
             states[mnt.generation()] = files_of(mnt.path)
         self.assertEqual(len(states), 7)
         for generation, files in states.items():
@@ -325,7 +332,7 @@ class AtTest(TestCase):
 
     def test_a_symbolic_link_is_one(self):
         mnt = self.mount({'a': 'V = 1\n'})
-        os.symlink('a.py', mnt.path / 'link.txt')
+        publish(mnt, lambda: os.symlink('a.py', mnt.path / 'link.txt'))
         self.assertEqual(os.readlink(mnt.control / f'at/{mnt.generation()}/link.txt'), 'a.py')
         self.assertEqual((mnt.control / f'at/{mnt.generation()}/link.txt').read_text(), 'V = 1\n')
 

@@ -14,8 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An open file: a stream, or text. */
+/* An open file: a stream, or text. They stand in a list, because the end of a mount may come before that of its files. */
 struct control_file {
+	struct control_file *next, **link;
 	struct control_stream *stream;
 	char *text;
 	size_t size;
@@ -39,19 +40,6 @@ int control_create(struct mount *mount, struct control **ret_control)
 	feed_set_listener(mount->feed, control_wake_streams, control);
 	*ret_control = control;
 	return 0;
-}
-
-void control_destroy(struct control *control)
-{
-	if (!control)
-		return;
-	feed_set_listener(control->mount->feed, NULL, NULL);
-	while (control->streams)
-		control_stream_destroy(control, control->streams);
-	control_listing_clear(&control->listing);
-	control_finish_nodes(control);
-	pthread_mutex_destroy(&control->lock);
-	free(control);
 }
 
 static void reply_node(fuse_req_t req, const struct control_node *node)
@@ -175,6 +163,36 @@ static int fill_file(
 	}
 }
 
+static void file_destroy(struct control *control, struct control_file *file)
+{
+	if (file->link)
+		*file->link = file->next;
+	if (file->next)
+		file->next->link = file->link;
+	if (file->stream)
+		control_stream_destroy(control, file->stream);
+	free(file->text);
+	free(file);
+}
+
+static int file_create(
+	struct control *control, const struct control_node *node, struct control_file **ret_file)
+{
+	struct control_file *file = calloc(1, sizeof(*file));
+	int error = file ? fill_file(control, node, file) : -ENOMEM;
+	if (error) {
+		free(file);
+		return error;
+	}
+	file->next = control->files;
+	file->link = &control->files;
+	if (file->next)
+		file->next->link = &file->next;
+	control->files = file;
+	*ret_file = file;
+	return 0;
+}
+
 static struct control_file *file_of(const struct fuse_file_info *fi)
 {
 	return (struct control_file *)(uintptr_t)fi->fh;
@@ -187,11 +205,10 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int error = node ? 0 : -ESTALE;
 	if (!error && ((fi->flags & O_ACCMODE) != O_RDONLY || fi->flags & O_TRUNC))
 		error = -EROFS;
-	struct control_file *file = error ? NULL : calloc(1, sizeof(*file));
+	struct control_file *file = NULL;
 	if (!error)
-		error = file ? fill_file(control, node, file) : -ENOMEM;
+		error = file_create(control, node, &file);
 	if (error) {
-		free(file);
 		reply_error(req, error);
 		return;
 	}
@@ -233,12 +250,21 @@ static void op_poll(
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct control_file *file = file_of(fi);
-	if (file->stream)
-		control_stream_destroy(control_of(req), file->stream);
-	free(file->text);
-	free(file);
+	file_destroy(control_of(req), file_of(fi));
 	reply_error(req, 0);
+}
+
+void control_destroy(struct control *control)
+{
+	if (!control)
+		return;
+	feed_set_listener(control->mount->feed, NULL, NULL);
+	while (control->files)
+		file_destroy(control, control->files);
+	control_listing_clear(&control->listing);
+	control_finish_nodes(control);
+	pthread_mutex_destroy(&control->lock);
+	free(control);
 }
 
 /* What would change something has no handler: ops.c answers it with EROFS. */

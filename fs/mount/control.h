@@ -47,12 +47,15 @@ struct control_listing {
 	size_t count, room;
 };
 
+struct control_file;
+
 struct control {
 	struct mount *mount;
 	struct control_node fixed[CONTROL_HISTORY + 1];
 	struct control_node *by_id, *by_key;
 	int64_t last_id;
 	struct control_listing listing;
+	struct control_file *files;
 	_Atomic int64_t changed; /* when the last generation was published; nanoseconds */
 
 	pthread_mutex_t lock; /* guards all below, and the polls of streams */
