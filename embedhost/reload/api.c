@@ -16,6 +16,8 @@ static bool api_enter(void)
 		Py_END_ALLOW_THREADS
 	}
 	engine->owner = self;
+	engine->handled = PyErr_GetHandledException();
+	PyErr_SetHandledException(NULL);
 	return true;
 }
 
@@ -23,6 +25,8 @@ static PyObject *api_leave(struct report *report)
 {
 	report->seconds = monotonic_seconds() - report->seconds;
 	report_deliver(report);
+	PyErr_SetHandledException(engine->handled);
+	Py_CLEAR(engine->handled);
 	engine->owner = 0;
 	PyThread_release_lock(engine->lock);
 	return (PyObject *)report;
@@ -171,8 +175,7 @@ PyObject *engine_load(PyObject *name)
 		PyObject *loaded =
 			record->order > order ? PyUnicode_FromString(record->name) : NULL;
 
-		if (loaded && (PyList_Append(report->reloaded, loaded) < 0 ||
-				      report_add_event(report, "loaded", loaded, 1, 0) < 0))
+		if (loaded && report_add_event(report, "loaded", loaded, 1, 0) < 0)
 			PyErr_Clear();
 		Py_XDECREF(loaded);
 	}

@@ -245,7 +245,7 @@ static int batch_build(struct batch *batch, PyObject *changed)
 		if (report_add_error(batch->report, member->name) < 0)
 			return -1;
 	}
-	return batch->failed ? -1 : 0;
+	return batch->failed ? -1 : order_members(batch);
 }
 
 static int batch_run_bodies(struct batch *batch)
@@ -394,6 +394,8 @@ static void batch_finish(struct batch *batch)
 	map_finish(&batch->taken);
 	map_finish(&batch->young);
 	Py_CLEAR(batch->caches);
+	Py_CLEAR(batch->hidden);
+	Py_CLEAR(batch->abcs);
 	Py_CLEAR(batch->added);
 	Py_CLEAR(batch->foreign);
 	Py_CLEAR(batch->deleted);
@@ -412,7 +414,8 @@ static int collect_young(void)
 
 static int batch_run(struct batch *batch, PyObject *changed, PyObject *deleted)
 {
-	if (!batch->added || !batch->foreign || !batch->deleted)
+	if (!batch->added || !batch->foreign || !batch->deleted || !batch->hidden || !batch->abcs ||
+		!batch->caches)
 		return -1;
 	if (batch_add_deleted(batch, deleted) < 0 || batch_build(batch, changed) < 0 ||
 		batch_run_bodies(batch) < 0)
@@ -435,6 +438,9 @@ int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 	batch.added = PyDict_New();
 	batch.foreign = PyList_New(0);
 	batch.deleted = PySet_New(NULL);
+	batch.hidden = PySet_New(NULL);
+	batch.abcs = PyList_New(0);
+	batch.caches = PyList_New(0);
 	result = batch_run(&batch, changed, deleted);
 	if (result < 0) {
 		if (!batch.failed && report_add_error(report, engine->empty) < 0)
@@ -448,8 +454,12 @@ int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 	if (collecting)
 		PyGC_Enable();
 	journal_finish(&batch.journal);
-	if (result == 0)
+	if (result == 0) {
+		class_move_registrations(&batch);
 		batch_call_reload(&batch);
+	}
 	batch_finish(&batch);
+	if (collect_young() < 0) /* classes are cycles: the old versions' shells */
+		PyErr_Clear();
 	return result;
 }

@@ -40,7 +40,9 @@ struct member {
 	char *path;
 	struct stamp stamp;
 	double seconds;
-	unsigned int turn; /* when its body ended */
+	unsigned int turn;       /* first when its body is to start, then when it ended */
+	unsigned int index, low; /* order.c's */
+	bool on_stack;
 	UT_hash_handle hh;
 };
 
@@ -82,6 +84,8 @@ struct batch {
 	PyObject *added;   /* dict: watched modules that the batch imported first */
 	PyObject *foreign; /* list: names of others that it brought into sys.modules */
 	PyObject *deleted; /* set: names that go */
+	PyObject *hidden;  /* set: names that a body took out of sys.modules */
+	PyObject *abcs;    /* list of pairs: where virtual subclasses were registered, and belong */
 	bool failed;
 	struct mapping *map;   /* new object -> the old one that it becomes */
 	struct mapping *taken; /* the other way round */
@@ -102,7 +106,11 @@ bool batch_is_mine(void);                            /* a batch runs, on this th
 
 /* load.c: a first import */
 int load_module(PyObject *module, const char *path);
+int load_adopt_namespace(PyObject *name, PyObject *module);
 int load_adopt(PyObject *module, PyObject *name, const char *path);
+
+/* order.c */
+int order_members(struct batch *batch);
 
 /* exec.c */
 int member_run(struct batch *batch, struct member *member);
@@ -132,9 +140,10 @@ int journal_slot_set(struct journal *journal, PyObject *owner, PyObject **slot, 
 int journal_raw_set(struct journal *journal, PyObject *owner, void **slot, void *value);
 int journal_class_set(struct journal *journal, PyObject *object, PyTypeObject *type);
 int journal_type_set(struct journal *journal, PyTypeObject *type, PyObject *key, PyObject *value);
-int journal_bases_set(struct journal *journal, PyTypeObject *type, PyObject *bases);
+int journal_bases_set(
+	struct journal *journal, PyTypeObject *type, PyObject *bases, PyTypeObject *base);
 int journal_dict_rekey(struct batch *batch, PyObject *dict);
-int type_set_bases(PyTypeObject *type, PyObject *bases);
+int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base);
 int journal_set_swap(struct journal *journal, PyObject *set, PyObject *old, PyObject *fresh);
 void journal_undo(struct journal *journal);
 void journal_finish(struct journal *journal);
@@ -144,6 +153,7 @@ int function_match(struct batch *batch, PyObject *old, PyObject *fresh);
 int function_update(struct batch *batch, PyObject *old, PyObject *fresh);
 int class_match(struct batch *batch, PyObject *old, PyObject *fresh);
 int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
+void class_move_registrations(struct batch *batch);
 
 /* heap.c */
 int heap_find_young(struct batch *batch, PyObject **ret_list);

@@ -41,6 +41,13 @@ static bool same_layout(PyTypeObject *a, PyTypeObject *b)
 	       same_slots(heap_type((PyObject *)a)->ht_slots, heap_type((PyObject *)b)->ht_slots);
 }
 
+/* A class can get another metaclass if that makes no other kind of memory of it. */
+static bool same_metalayout(PyTypeObject *a, PyTypeObject *b)
+{
+	return a->tp_basicsize == b->tp_basicsize && a->tp_itemsize == b->tp_itemsize &&
+	       a->tp_dictoffset == b->tp_dictoffset && a->tp_weaklistoffset == b->tp_weaklistoffset;
+}
+
 /* The bases of fresh as they will be; NULL with an exception when out of memory. */
 static PyObject *mapped_tuple(struct batch *batch, PyObject *tuple)
 {
@@ -65,12 +72,16 @@ static bool same_items(PyObject *a, PyObject *b)
 static bool bases_fit(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
 	PyObject *bases = mapped_tuple(batch, fresh->tp_bases), *before = Py_NewRef(old->tp_bases);
+	PyTypeObject *base = (PyTypeObject *)map_get(batch, (PyObject *)fresh->tp_base);
+	PyTypeObject *old_base = old->tp_base;
 	bool fit = bases && same_items(bases, before);
 
 	if (bases && !fit) {
-		fit = type_set_bases(old, bases) == 0;
+		Py_INCREF(old_base);
+		fit = type_set_bases(old, bases, base) == 0;
 		if (fit)
-			type_set_bases(old, before);
+			type_set_bases(old, before, old_base);
+		Py_DECREF(old_base);
 	}
 	PyErr_Clear();
 	Py_XDECREF(bases);
@@ -111,6 +122,34 @@ static int enum_match(struct batch *batch, PyTypeObject *old, PyTypeObject *fres
 	return 0;
 }
 
+static bool is_composite(PyObject *member, PyObject *names)
+{
+	PyObject **dict = _PyObject_GetDictPtr(member), *name;
+
+	name = dict && *dict ? PyDict_GetItemString(*dict, "_name_") : NULL;
+	return !name || name == Py_None || PyDict_GetItemWithError(names, name) != member;
+}
+
+/* Flags make a member for each combination that was ever asked for; those are held like others. */
+static int enum_keep_composites(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+{
+	PyObject *names = PyDict_GetItemString(old->tp_dict, "_member_map_");
+	PyObject *was = PyDict_GetItemString(old->tp_dict, "_value2member_map_");
+	PyObject *is = PyDict_GetItemString(fresh->tp_dict, "_value2member_map_");
+	PyObject *value, *member;
+	Py_ssize_t position = 0;
+
+	if (!names || !was || !is || !PyDict_Check(names) || !PyDict_Check(was) ||
+		!PyDict_Check(is))
+		return 0;
+	while (PyDict_Next(was, &position, &value, &member))
+		if (PyLong_CheckExact(value) && is_composite(member, names) &&
+			!PyDict_Contains(is, value) &&
+			journal_dict_set(&batch->journal, is, value, member) < 0)
+			return -1;
+	return 0;
+}
+
 int class_match(struct batch *batch, PyObject *old, PyObject *fresh)
 {
 	PyTypeObject *was = (PyTypeObject *)old, *is = (PyTypeObject *)fresh;
@@ -119,8 +158,7 @@ int class_match(struct batch *batch, PyObject *old, PyObject *fresh)
 
 	if (map_get(batch, fresh) != fresh)
 		return 0;
-	if (map_get(batch, (PyObject *)Py_TYPE(fresh)) != (PyObject *)Py_TYPE(old) ||
-		!same_layout(was, is))
+	if (!same_metalayout(Py_TYPE(old), Py_TYPE(fresh)) || !same_layout(was, is))
 		return 0;
 	if (!bases_fit(batch, was, is))
 		return 0;
@@ -175,12 +213,20 @@ static int class_remove_gone(
 	return result;
 }
 
-static int abc_forget(PyTypeObject *type)
+/* Virtual subclasses that others registered stay; what the new body registered is added after the
+ * commit, for that may run Python code. */
+static int abc_forget(struct batch *batch, PyTypeObject *type, PyTypeObject *fresh)
 {
-	PyObject *abc, *result;
+	PyObject *abc, *result, *pair;
 
 	if (!PyDict_GetItemString(type->tp_dict, "_abc_impl"))
 		return 0;
+	pair = PyTuple_Pack(2, fresh, type);
+	if (!pair || PyList_Append(batch->abcs, pair) < 0) {
+		Py_XDECREF(pair);
+		return -1;
+	}
+	Py_DECREF(pair);
 	abc = PyImport_ImportModule("_abc");
 	result = abc ? PyObject_CallMethod(abc, "_reset_caches", "O", type) : NULL;
 	Py_XDECREF(abc);
@@ -207,14 +253,56 @@ int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 	int result = bases ? 0 : -1;
 
 	if (result == 0 && !same_items(bases, old->tp_bases))
-		result = journal_bases_set(&batch->journal, old, bases);
+		result = journal_bases_set(&batch->journal, old, bases,
+			(PyTypeObject *)map_get(batch, (PyObject *)fresh->tp_base));
+	if (result == 0 && map_get(batch, (PyObject *)Py_TYPE(fresh)) != (PyObject *)Py_TYPE(old))
+		result = journal_class_set(&batch->journal, (PyObject *)old,
+			(PyTypeObject *)map_get(batch, (PyObject *)Py_TYPE(fresh)));
+	if (result == 0)
+		result = enum_keep_composites(batch, old, fresh);
 	if (result == 0)
 		result = class_remove_gone(batch, old, fresh, defined);
 	if (result == 0)
 		result = class_set_all(batch, old, fresh);
 	if (result == 0)
-		result = abc_forget(old);
+		result = abc_forget(batch, old, fresh);
 	PyType_Modified(old);
 	Py_XDECREF(bases);
 	return result;
+}
+
+/* Registers with the old class what the new body registered with the new one. */
+static void abc_move(struct batch *batch, PyObject *abc, PyObject *from, PyObject *to)
+{
+	PyObject *dump = PyObject_CallMethod(abc, "_get_dump", "O", from), *refs = NULL;
+
+	if (dump && PyTuple_Check(dump) && PyTuple_GET_SIZE(dump) > 0)
+		refs = PySequence_List(PyTuple_GET_ITEM(dump, 0));
+	for (Py_ssize_t i = 0; refs && i < PyList_GET_SIZE(refs); i++) {
+		PyObject *type = PyObject_CallNoArgs(PyList_GET_ITEM(refs, i)), *result = NULL;
+
+		if (type && type != Py_None)
+			result = PyObject_CallMethod(
+				abc, "_abc_register", "OO", to, map_get(batch, type));
+		Py_XDECREF(result);
+		Py_XDECREF(type);
+		PyErr_Clear();
+	}
+	Py_XDECREF(refs);
+	Py_XDECREF(dump);
+	PyErr_Clear();
+}
+
+/* After the commit: subclass checks may be Python code. */
+void class_move_registrations(struct batch *batch)
+{
+	PyObject *abc = PyImport_ImportModule("_abc");
+
+	for (Py_ssize_t i = 0; abc && i < PyList_GET_SIZE(batch->abcs); i++) {
+		PyObject *pair = PyList_GET_ITEM(batch->abcs, i);
+
+		abc_move(batch, abc, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+	}
+	Py_XDECREF(abc);
+	PyErr_Clear();
 }

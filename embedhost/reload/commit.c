@@ -119,6 +119,21 @@ static int commit_unload(struct batch *batch, PyObject *name)
 	return result == 0 ? PyList_Append(batch->report->unloaded, name) : -1;
 }
 
+static int commit_hidden(struct batch *batch)
+{
+	PyObject *names = PySequence_List(batch->hidden);
+	int result = names ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++)
+		if (PyDict_Contains(engine->modules, PyList_GET_ITEM(names, i)) == 1)
+			result = journal_dict_set(
+				&batch->journal, engine->modules, PyList_GET_ITEM(names, i), NULL);
+	Py_XDECREF(names);
+	return result;
+}
+
+/* A module that takes itself out of sys.modules stays: whoever imports it next would get another
+ * one beside it. */
 static int commit_modules(struct batch *batch)
 {
 	PyObject *gone = PySequence_List(batch->deleted), *name, *module;
@@ -129,12 +144,13 @@ static int commit_modules(struct batch *batch)
 	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(gone); i++)
 		result = commit_unload(batch, PyList_GET_ITEM(gone, i));
 	Py_XDECREF(gone);
+	result = result == 0 ? commit_hidden(batch) : -1;
 	while (result == 0 && PyDict_Next(batch->added, &position, &name, &module))
 		result = journal_dict_set(&batch->journal, engine->modules, name, module);
 	for (member = batch->members; result == 0 && member; member = member->hh.next)
-		if (member->replacement)
+		if (member->replacement && member->replacement != Py_None)
 			result = journal_dict_set(&batch->journal, engine->modules, member->name,
-				member->replacement == Py_None ? NULL : member->replacement);
+				member->replacement);
 	return result;
 }
 
@@ -228,8 +244,7 @@ int commit_apply(struct batch *batch)
 {
 	PyObject *young = NULL;
 
-	batch->caches = PyList_New(0);
-	if (!batch->caches || heap_find_young(batch, &young) < 0)
+	if (heap_find_young(batch, &young) < 0)
 		return -1;
 	if (commit_steps(batch, young) < 0) {
 		journal_undo(&batch->journal);

@@ -119,8 +119,27 @@ static int note_stem(struct look *look, const char *stem)
 	return result < 0 ? -1 : note_record(look, record_find_path(path));
 }
 
+/* Something wanted may be there now; a namespace package may have become a regular one. */
+static int note_name(struct look *look, const char *text, bool structure)
+{
+	PyObject *name = PyUnicode_FromString(text), *module;
+	int result = 0;
+
+	if (!name)
+		return -1;
+	if (PySet_Contains(engine->wanted, name) == 1)
+		look->structure = true;
+	module = structure ? PyDict_GetItemWithError(engine->modules, name) : NULL;
+	if (module && PyModule_Check(module) && !record_find(name))
+		result = load_adopt_namespace(name, module);
+	if (result == 0 && structure)
+		result = note_record(look, record_find(name));
+	Py_DECREF(name);
+	return result;
+}
+
 /* The name that it would have below each root. */
-static int note_names(struct look *look, const char *stem)
+static int note_names(struct look *look, const char *stem, bool structure)
 {
 	char name[PATH_MAX];
 
@@ -134,7 +153,7 @@ static int note_names(struct look *look, const char *stem)
 		for (char *c = name; *c; c++)
 			if (*c == '/')
 				*c = '.';
-		if (note_record(look, record_find_text(name)) < 0)
+		if (note_name(look, name, structure) < 0)
 			return -1;
 	}
 	PyErr_Clear();
@@ -176,9 +195,11 @@ static int note_change(const struct watch_change *change, void *data)
 		look->structure = true;
 	if (note_record(look, record_find_path(change->path)) < 0)
 		return -1;
+	if (note_names(look, stem, change->structure) < 0)
+		return -1;
 	if (!change->structure)
 		return 0;
-	if (note_stem(look, stem) < 0 || note_names(look, stem) < 0)
+	if (note_stem(look, stem) < 0)
 		return -1;
 	return file ? 0 : note_below(look, stem);
 }

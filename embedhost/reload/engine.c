@@ -79,6 +79,22 @@ static int scratch_type_ready(void)
 	return PyType_Ready(&Scratch_Type);
 }
 
+/* What a batch needs is there before the first one: it adds nothing to sys.modules by itself. */
+static int import_needed(void)
+{
+	static const char *const names[] = {
+		"_abc", "gc", "importlib.util", "linecache", "os.path", "traceback"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		PyObject *module = PyImport_ImportModule(names[i]);
+
+		if (!module)
+			return -1;
+		Py_DECREF(module);
+	}
+	return 0;
+}
+
 int engine_start(void)
 {
 	struct engine *e;
@@ -91,8 +107,9 @@ int engine_start(void)
 		return -1;
 	}
 	engine = e;
-	if (engine_fill(e) < 0 || engine_start_watch(e) < 0 || report_types_ready() < 0 ||
-		scratch_type_ready() < 0 || finder_start(e) < 0 || track_start(e) < 0) {
+	if (import_needed() < 0 || engine_fill(e) < 0 || engine_start_watch(e) < 0 ||
+		report_types_ready() < 0 || scratch_type_ready() < 0 || finder_start(e) < 0 ||
+		track_start(e) < 0) {
 		engine = NULL;
 		engine_free(e);
 		return -1;

@@ -71,6 +71,7 @@ struct engine {
 	PyObject *wanted;      /* set: modules that a body asked for in vain */
 	PyObject *held;        /* list of weak references: old versions that may live on */
 	struct batch *batch;   /* the one that runs, or NULL */
+	PyObject *handled; /* what the caller was handling when it called: no part of a failure */
 	PyThread_type_lock lock;
 	unsigned long owner; /* thread that has lock, or 0 */
 	uint64_t order;
@@ -141,6 +142,7 @@ void track_stop(struct engine *e);
 int track_begin(struct body *body, PyObject *globals);
 PyObject *track_end(struct body *body); /* the events */
 int track_resolve(PyObject *events, PyObject *globals);
+PyObject *track_absolute(PyObject *name, PyObject *globals, long level);
 PyObject *track_uses(PyObject *events, PyObject *code, PyObject *globals);
 
 /* analyze.c: what a body's bytecode says */

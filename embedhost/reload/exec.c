@@ -152,7 +152,7 @@ int member_run(struct batch *batch, struct member *member)
 	member->seconds = monotonic_seconds() - start;
 	member->state = MEMBER_DONE;
 	member->turn = ++batch->finished;
-	if (PyList_Append(batch->report->reloaded, member->name) < 0)
+	if (member->kind == MEMBER_RUNS && PyList_Append(batch->report->reloaded, member->name) < 0)
 		return -1;
 	return 0;
 }

@@ -227,6 +227,21 @@ static PyTypeObject Finder_Type = {
 	.tp_methods = finder_methods,
 };
 
+/* The __path__ that a package would have. */
+static PyObject *unloaded_path(PyObject *name)
+{
+	PyObject *spec = finder_find(name), *path = NULL;
+
+	if (spec && spec != Py_None)
+		path = PyObject_GetAttrString(spec, "submodule_search_locations");
+	if (path == Py_None)
+		Py_CLEAR(path);
+	if (!path && !PyErr_Occurred())
+		PyErr_SetObject(PyExc_KeyError, name);
+	Py_XDECREF(spec);
+	return path;
+}
+
 static PyObject *parent_path(PyObject *name)
 {
 	Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, PyUnicode_GET_LENGTH(name), -1);
@@ -239,7 +254,7 @@ static PyObject *parent_path(PyObject *name)
 	if (module)
 		path = PyObject_GetAttrString(module, "__path__");
 	else if (parent && !PyErr_Occurred())
-		PyErr_SetObject(PyExc_KeyError, parent);
+		path = unloaded_path(parent);
 	Py_XDECREF(parent);
 	return path;
 }

@@ -143,7 +143,8 @@ static int rewrite_type(struct batch *batch, PyTypeObject *type)
 	bases = map_get_deep(batch, type->tp_bases);
 	same = bases == type->tp_bases;
 	if (bases && !same)
-		result = journal_bases_set(&batch->journal, type, bases);
+		result = journal_bases_set(&batch->journal, type, bases,
+			(PyTypeObject *)map_get(batch, (PyObject *)type->tp_base));
 	Py_XDECREF(bases);
 	return bases ? result : -1;
 }
@@ -208,10 +209,11 @@ static PyObject *cell_by_name(PyObject *names, PyObject *cells, PyObject *name)
 	for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(names); i++)
 		if (PyUnicode_Compare(PyTuple_GET_ITEM(names, i), name) == 0)
 			return Py_NewRef(PyTuple_GET_ITEM(cells, i));
-	return PyCell_New(NULL);
+	return NULL;
 }
 
-/* The cells that the new code wants, by name; a variable that is new is unbound. */
+/* The cells that the new code wants, by name. NULL without an exception: it wants a variable that
+ * this closure never had, and so can only go on with its old code. */
 static PyObject *closure_for(PyFunctionObject *function, PyObject *code)
 {
 	PyObject *had = names_of(function->func_code), *wants = names_of(code), *cells = NULL;
@@ -243,7 +245,7 @@ static int rewrite_code(struct batch *batch, PyFunctionObject *function)
 		return 0;
 	cells = closure_for(function, code);
 	if (!cells)
-		return -1;
+		return PyErr_Occurred() ? -1 : 0;
 	owner = (PyObject *)function;
 	result = journal_slot_set(&batch->journal, owner, &function->func_closure,
 		PyTuple_GET_SIZE(cells) ? cells : NULL);

@@ -39,8 +39,12 @@ int hooks_keep(struct member *member)
 	if (!keep)
 		return 0;
 	names = PyUnicode_Check(keep) ? Py_BuildValue("[O]", keep) : PySequence_List(keep);
-	if (!names)
+	if (!names) {
+		PyErr_Format(PyExc_TypeError,
+			"__reload_keep__ of module %R must be a sequence of names, not %.100s",
+			member->name, Py_TYPE(keep)->tp_name);
 		return -1;
+	}
 	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++) {
 		PyObject *name = PyList_GET_ITEM(names, i);
 		PyObject *value = PyDict_GetItemWithError(member->live_dict, name);

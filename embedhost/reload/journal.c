@@ -94,24 +94,41 @@ int journal_class_set(struct journal *journal, PyObject *object, PyTypeObject *t
 	return 0;
 }
 
-int type_set_bases(PyTypeObject *type, PyObject *bases)
+/* type.__bases__ refuses a first base for a class that had none but object, because it compares the
+ * old base with the new one. What matters is whether instances are laid out alike, which is for the
+ * caller to know: `base`, the best of the new bases, is put in place first, so that there is nothing
+ * to compare. */
+int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base)
 {
 	PyObject *name = PyUnicode_InternFromString("__bases__");
-	int result = name ? PyType_Type.tp_setattro((PyObject *)type, name, bases) : -1;
+	PyTypeObject *before = type->tp_base;
+	int result;
 
-	Py_XDECREF(name);
+	if (!name)
+		return -1;
+	Py_INCREF(base);
+	type->tp_base = base;
+	result = PyType_Type.tp_setattro((PyObject *)type, name, bases);
+	Py_DECREF(name);
+	if (result == 0) {
+		Py_DECREF(before);
+	} else {
+		type->tp_base = before;
+		Py_DECREF(base);
+	}
 	return result;
 }
 
-int journal_bases_set(struct journal *journal, PyTypeObject *type, PyObject *bases)
+int journal_bases_set(
+	struct journal *journal, PyTypeObject *type, PyObject *bases, PyTypeObject *base)
 {
 	struct change *change = journal_push(journal, CHANGE_BASES, (PyObject *)type);
 
 	if (!change)
 		return -1;
 	change->old = Py_NewRef(type->tp_bases);
-	change->key = Py_NewRef(type->tp_mro);
-	return type_set_bases(type, bases);
+	change->key = Py_BuildValue("(OO)", type->tp_base, type->tp_mro);
+	return change->key ? type_set_bases(type, bases, base) : -1;
 }
 
 /* Names that the type's own C slots or fields follow. All others, those for which type has a
@@ -217,7 +234,8 @@ static void change_undo(struct change *change)
 		type_put((PyTypeObject *)change->owner, change->key, change->old);
 		break;
 	case CHANGE_BASES:
-		type_set_bases((PyTypeObject *)change->owner, change->old);
+		type_set_bases((PyTypeObject *)change->owner, change->old,
+			(PyTypeObject *)PyTuple_GET_ITEM(change->key, 0));
 		break;
 	case CHANGE_KEYS:
 		PyDict_Clear(change->owner);

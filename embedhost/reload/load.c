@@ -121,6 +121,33 @@ static int adopt_compiled(
 	return result;
 }
 
+/* A namespace package that got an __init__: so far its body was empty. */
+int load_adopt_namespace(PyObject *name, PyObject *module)
+{
+	struct source source = {.bytes = PyBytes_FromString("")};
+	PyObject *code = NULL, *spec = finder_find(name), *origin = NULL, *events = PyList_New(0);
+	const char *path = NULL;
+	struct record *record;
+	int result = 0;
+
+	if (spec && finder_owns_spec(spec))
+		origin = PyObject_GetAttrString(spec, "origin");
+	if (origin && PyUnicode_Check(origin))
+		path = PyUnicode_AsUTF8(origin);
+	if (path && source.bytes && events)
+		code = source_compile(source.bytes, path);
+	if (code && record_create(name, &record) == 0)
+		result = record_fill(record, module, path, &source, code, events);
+	if (code && result == 0)
+		record_set(&record->defined, PyFrozenSet_New(NULL));
+	Py_XDECREF(events);
+	Py_XDECREF(origin);
+	Py_XDECREF(spec);
+	Py_XDECREF(code);
+	Py_XDECREF(source.bytes);
+	return PyErr_Occurred() ? -1 : result;
+}
+
 /* A file that can't be read or compiled is no reason to refuse: its module runs. It is looked at
  * when it changes. */
 int load_adopt(PyObject *module, PyObject *name, const char *path)

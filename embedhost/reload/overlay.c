@@ -65,7 +65,7 @@ static PyObject *overlay_find(struct batch *batch, PyObject *modules, PyObject *
 	module = PyDict_GetItemWithError(batch->added, key);
 	if (module || PyErr_Occurred())
 		return Py_XNewRef(module);
-	if (PySet_Contains(batch->deleted, key))
+	if (PySet_Contains(batch->deleted, key) || PySet_Contains(batch->hidden, key))
 		return NULL;
 	module = PyDict_GetItemWithError(modules, key);
 	if (!module || !PyModule_Check(module) || !path_list_is_watched(module))
@@ -97,6 +97,18 @@ static bool module_is_watched(PyObject *module)
 	return watched || (PyModule_Check(module) && path_list_is_watched(module));
 }
 
+/* What only the batch brought in goes at once, all else when the batch is in effect. */
+static int overlay_hide(struct batch *batch, PyObject *self, PyObject *key)
+{
+	if (PySequence_Contains(batch->foreign, key) == 1)
+		return PyDict_DelItem(self, key);
+	if (PyDict_Contains(self, key) != 1 || PySet_Contains(batch->hidden, key) == 1) {
+		PyErr_SetObject(PyExc_KeyError, key);
+		return -1;
+	}
+	return PySet_Add(batch->hidden, key);
+}
+
 static int overlay_store(struct batch *batch, PyObject *self, PyObject *key, PyObject *value)
 {
 	struct member *member = batch_find(batch, key);
@@ -109,10 +121,11 @@ static int overlay_store(struct batch *batch, PyObject *self, PyObject *key, PyO
 		return value ? PyDict_SetItem(batch->added, key, value)
 			     : PyDict_DelItem(batch->added, key);
 	if (!value)
-		return PyDict_DelItem(self, key);
-	if (module_is_watched(value))
+		return overlay_hide(batch, self, key);
+	PySet_Discard(batch->hidden, key);
+	if (PyDict_Contains(self, key) || module_is_watched(value))
 		return PyDict_SetItem(batch->added, key, value);
-	if (!PyDict_Contains(self, key) && PyList_Append(batch->foreign, key) < 0)
+	if (PyList_Append(batch->foreign, key) < 0)
 		return -1;
 	return PyDict_SetItem(self, key, value);
 }

@@ -162,6 +162,23 @@ PyObject *source_decode(PyObject *bytes)
 	return call_in("importlib.util", "decode_source", bytes);
 }
 
+/* As linecache has them: each with its end, the last one too. */
+static PyObject *lines_of(PyObject *text)
+{
+	PyObject *lines = PyUnicode_Splitlines(text, 1), *last;
+	Py_ssize_t size = lines ? PyList_GET_SIZE(lines) : 0;
+
+	if (!size)
+		return lines;
+	last = PyList_GET_ITEM(lines, size - 1);
+	if (PyUnicode_READ_CHAR(last, PyUnicode_GET_LENGTH(last) - 1) == '\n')
+		return lines;
+	last = PyUnicode_FromFormat("%U\n", last);
+	if (!last || PyList_SetItem(lines, size - 1, last) < 0)
+		Py_CLEAR(lines);
+	return lines;
+}
+
 static PyObject *linecache_entry(PyObject *filename, PyObject *bytes)
 {
 	PyObject *lines, *entry = NULL, *text = source_decode(bytes);
@@ -170,7 +187,7 @@ static PyObject *linecache_entry(PyObject *filename, PyObject *bytes)
 		PyErr_Clear();
 		text = PyUnicode_FromString("");
 	}
-	lines = text ? PyUnicode_Splitlines(text, 1) : NULL;
+	lines = text ? lines_of(text) : NULL;
 	if (lines)
 		entry = Py_BuildValue("(nOOO)", PyBytes_GET_SIZE(bytes), Py_None, lines, filename);
 	Py_XDECREF(lines);

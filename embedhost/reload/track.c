@@ -14,7 +14,7 @@
 static _Thread_local struct body *innermost;
 
 /* What builtins.__import__ was. It outlives the engine, for whoever still holds the hook. */
-static PyObject *import_before;
+static PyObject *import_before, *gcd_import_before;
 
 /* The part of a package's name that `level` dots lead to; borrowed text or a new string. */
 static PyObject *relative_base(PyObject *globals, long level)
@@ -31,7 +31,7 @@ static PyObject *relative_base(PyObject *globals, long level)
 }
 
 /* NULL without an exception: it can't be resolved, and the import itself will say so. */
-static PyObject *absolute_name(PyObject *name, PyObject *globals, long level)
+PyObject *track_absolute(PyObject *name, PyObject *globals, long level)
 {
 	PyObject *base, *result;
 
@@ -56,7 +56,7 @@ static int note_import(PyObject *const *args, Py_ssize_t count)
 		PyErr_Clear();
 		return 0;
 	}
-	name = absolute_name(args[0], globals, level);
+	name = track_absolute(args[0], globals, level);
 	if (!name)
 		return PyErr_Occurred() ? -1 : 0;
 	if (fromlist != Py_None && PyObject_Size(fromlist) == 0)
@@ -76,8 +76,63 @@ static PyObject *import_hook(
 	return PyObject_Vectorcall(import_before, args, (size_t)count, keywords);
 }
 
+/* importlib.import_module() does not go through builtins.__import__, but calls this. */
+static PyObject *gcd_import_hook(
+	PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+	PyObject *module = PyObject_Vectorcall(gcd_import_before, args, (size_t)count, keywords);
+	PyObject *name = NULL, *event = NULL;
+	int result = 0;
+
+	if (!innermost || count < 1 || !PyUnicode_Check(args[0]))
+		return module;
+	if (!module)
+		return NULL; /* the module that is missing is in the exception */
+	name = PyObject_GetAttrString(module, "__name__");
+	if (name && PyUnicode_Check(name))
+		event = Py_BuildValue("(OOO)", name, Py_None, Py_False);
+	if (event)
+		result = PyList_Append(innermost->events, event);
+	Py_XDECREF(event);
+	Py_XDECREF(name);
+	if (result < 0)
+		Py_CLEAR(module);
+	else if (module)
+		PyErr_Clear();
+	return module;
+}
+
+static PyMethodDef gcd_import_method = {"_gcd_import", (PyCFunction)(void (*)(void))gcd_import_hook,
+	METH_FASTCALL | METH_KEYWORDS, "Import a module by its absolute name."};
+
 static PyMethodDef import_method = {"__import__", (PyCFunction)(void (*)(void))import_hook,
 	METH_FASTCALL | METH_KEYWORDS, "Import a module."};
+
+static int gcd_import_start(void)
+{
+	PyObject *bootstrap = PyImport_ImportModule("_frozen_importlib"), *hook = NULL;
+	int result = -1;
+
+	if (bootstrap)
+		record_set(&gcd_import_before, PyObject_GetAttrString(bootstrap, "_gcd_import"));
+	if (gcd_import_before)
+		hook = PyCFunction_New(&gcd_import_method, NULL);
+	if (hook)
+		result = PyObject_SetAttrString(bootstrap, "_gcd_import", hook);
+	Py_XDECREF(hook);
+	Py_XDECREF(bootstrap);
+	return result;
+}
+
+static void gcd_import_stop(void)
+{
+	PyObject *bootstrap = PyImport_ImportModule("_frozen_importlib");
+
+	if (bootstrap && gcd_import_before)
+		PyObject_SetAttrString(bootstrap, "_gcd_import", gcd_import_before);
+	Py_XDECREF(bootstrap);
+	PyErr_Clear();
+}
 
 int track_start(struct engine *e)
 {
@@ -89,7 +144,9 @@ int track_start(struct engine *e)
 		PyErr_SetString(PyExc_RuntimeError, "builtins.__import__ is missing");
 		return -1;
 	}
-	return PyDict_SetItemString(e->builtins, "__import__", e->import_hook);
+	if (PyDict_SetItemString(e->builtins, "__import__", e->import_hook) < 0)
+		return -1;
+	return gcd_import_start();
 }
 
 /* If somebody wrapped our hook since, it stays and passes on what it is given. */
@@ -98,6 +155,7 @@ void track_stop(struct engine *e)
 	if (e->builtins && PyDict_GetItemString(e->builtins, "__import__") == e->import_hook)
 		PyDict_SetItemString(e->builtins, "__import__", import_before);
 	PyErr_Clear();
+	gcd_import_stop();
 	Py_CLEAR(e->builtins);
 	Py_CLEAR(e->import_hook);
 }
@@ -125,7 +183,7 @@ int track_resolve(PyObject *events, PyObject *globals)
 	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(events); i++) {
 		PyObject *event = PyList_GET_ITEM(events, i), *name, *resolved;
 
-		name = absolute_name(PyTuple_GET_ITEM(event, 0), globals,
+		name = track_absolute(PyTuple_GET_ITEM(event, 0), globals,
 			PyLong_AsLong(PyTuple_GET_ITEM(event, 3)));
 		if (!name)
 			name = Py_NewRef(PyTuple_GET_ITEM(event, 0));
@@ -166,7 +224,7 @@ static int bind_plain(struct uses *uses, PyObject *name)
 		import = PyList_GET_ITEM(uses->analysis.imports, i);
 		if (PyTuple_GET_ITEM(import, 2) != Py_None)
 			continue;
-		full = absolute_name(PyTuple_GET_ITEM(import, 1), uses->globals,
+		full = track_absolute(PyTuple_GET_ITEM(import, 1), uses->globals,
 			PyLong_AsLong(PyTuple_GET_ITEM(import, 0)));
 		bound = PyTuple_GET_ITEM(import, 3);
 		if (full && PyUnicode_Compare(full, name) == 0 && PyTuple_GET_SIZE(bound) == 2) {
