@@ -395,7 +395,6 @@ static void batch_finish(struct batch *batch)
 	map_finish(&batch->young);
 	Py_CLEAR(batch->caches);
 	Py_CLEAR(batch->hidden);
-	Py_CLEAR(batch->abcs);
 	Py_CLEAR(batch->added);
 	Py_CLEAR(batch->foreign);
 	Py_CLEAR(batch->deleted);
@@ -414,8 +413,7 @@ static int collect_young(void)
 
 static int batch_run(struct batch *batch, PyObject *changed, PyObject *deleted)
 {
-	if (!batch->added || !batch->foreign || !batch->deleted || !batch->hidden || !batch->abcs ||
-		!batch->caches)
+	if (!batch->added || !batch->foreign || !batch->deleted || !batch->hidden || !batch->caches)
 		return -1;
 	if (batch_add_deleted(batch, deleted) < 0 || batch_build(batch, changed) < 0 ||
 		batch_run_bodies(batch) < 0)
@@ -439,7 +437,6 @@ int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 	batch.foreign = PyList_New(0);
 	batch.deleted = PySet_New(NULL);
 	batch.hidden = PySet_New(NULL);
-	batch.abcs = PyList_New(0);
 	batch.caches = PyList_New(0);
 	result = batch_run(&batch, changed, deleted);
 	if (result < 0) {

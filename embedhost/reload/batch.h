@@ -35,7 +35,7 @@ struct member {
 	PyObject *before;         /* MEMBER_SHADOW: what dict was at first */
 	PyObject *previous;       /* MEMBER_RUNS: what live_dict was before the commit */
 	PyObject *spec, *bytes, *code;
-	PyObject *uses, *defined, *class_keys;
+	PyObject *uses, *defined, *inner_names;
 	PyObject *replacement; /* what the body put into sys.modules for itself; None: removed */
 	char *path;
 	struct stamp stamp;
@@ -85,7 +85,6 @@ struct batch {
 	PyObject *foreign; /* list: names of others that it brought into sys.modules */
 	PyObject *deleted; /* set: names that go */
 	PyObject *hidden;  /* set: names that a body took out of sys.modules */
-	PyObject *abcs;    /* list of pairs: where virtual subclasses were registered, and belong */
 	bool failed;
 	struct mapping *map;   /* new object -> the old one that it becomes */
 	struct mapping *taken; /* the other way round */
@@ -132,6 +131,8 @@ PyObject *codes_get(struct batch *batch, PyObject *old); /* borrowed, NULL if no
 
 /* match.c: which object of the old version a new one becomes */
 int match_member(struct batch *batch, struct member *member);
+/* What the old version's source had in a class or on a function; borrowed, NULL if not known. */
+PyObject *defined_names(struct batch *batch, PyObject *module, PyObject *qualname);
 int match_values(struct batch *batch, PyObject *old, PyObject *fresh, PyObject *name);
 
 /* journal.c: no step runs Python code; what it replaces is kept till journal_finish() */
@@ -158,6 +159,7 @@ void class_move_registrations(struct batch *batch);
 /* heap.c */
 int heap_find_young(struct batch *batch, PyObject **ret_list);
 int heap_rewrite(struct batch *batch, PyObject *young);
+int rewrite_values(struct batch *batch, PyObject *dict); /* and keys */
 
 /* commit.c */
 int commit_apply(struct batch *batch);

@@ -213,20 +213,14 @@ static int class_remove_gone(
 	return result;
 }
 
-/* Virtual subclasses that others registered stay; what the new body registered is added after the
- * commit, for that may run Python code. */
-static int abc_forget(struct batch *batch, PyTypeObject *type, PyTypeObject *fresh)
+/* Virtual subclasses that others registered stay. */
+static int abc_forget(PyTypeObject *type)
 {
-	PyObject *abc, *result, *pair;
+	PyObject *abc, *result;
 
 	if (!PyDict_GetItemString(type->tp_dict, "_abc_impl"))
 		return 0;
-	pair = PyTuple_Pack(2, fresh, type);
-	if (!pair || PyList_Append(batch->abcs, pair) < 0) {
-		Py_XDECREF(pair);
-		return -1;
-	}
-	Py_DECREF(pair);
+
 	abc = PyImport_ImportModule("_abc");
 	result = abc ? PyObject_CallMethod(abc, "_reset_caches", "O", type) : NULL;
 	Py_XDECREF(abc);
@@ -234,22 +228,11 @@ static int abc_forget(struct batch *batch, PyTypeObject *type, PyTypeObject *fre
 	return result ? 0 : -1;
 }
 
-/* What the old version's source had in the class; borrowed, NULL if not known. */
-static PyObject *class_defined_names(struct batch *batch, PyTypeObject *type)
-{
-	PyObject *owner = PyDict_GetItemString(type->tp_dict, "__module__");
-	struct member *member = owner && PyUnicode_Check(owner) ? batch_find(batch, owner) : NULL;
-
-	if (!member || !member->record || !member->record->class_keys)
-		return NULL;
-	return PyDict_GetItemWithError(
-		member->record->class_keys, heap_type((PyObject *)type)->ht_qualname);
-}
-
 int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
 	PyObject *bases = mapped_tuple(batch, fresh->tp_bases);
-	PyObject *defined = class_defined_names(batch, old);
+	PyObject *defined = defined_names(batch, PyDict_GetItemString(old->tp_dict, "__module__"),
+		heap_type((PyObject *)old)->ht_qualname);
 	int result = bases ? 0 : -1;
 
 	if (result == 0 && !same_items(bases, old->tp_bases))
@@ -265,7 +248,7 @@ int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 	if (result == 0)
 		result = class_set_all(batch, old, fresh);
 	if (result == 0)
-		result = abc_forget(batch, old, fresh);
+		result = abc_forget(old);
 	PyType_Modified(old);
 	Py_XDECREF(bases);
 	return result;
@@ -298,11 +281,10 @@ void class_move_registrations(struct batch *batch)
 {
 	PyObject *abc = PyImport_ImportModule("_abc");
 
-	for (Py_ssize_t i = 0; abc && i < PyList_GET_SIZE(batch->abcs); i++) {
-		PyObject *pair = PyList_GET_ITEM(batch->abcs, i);
-
-		abc_move(batch, abc, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
-	}
+	for (struct mapping *mapping = batch->map; abc && mapping; mapping = mapping->hh.next)
+		if (PyType_Check(mapping->to) &&
+			PyDict_GetItemString(((PyTypeObject *)mapping->to)->tp_dict, "_abc_impl"))
+			abc_move(batch, abc, mapping->from, mapping->to);
 	Py_XDECREF(abc);
 	PyErr_Clear();
 }

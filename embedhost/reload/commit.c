@@ -202,7 +202,7 @@ static int record_update(struct batch *batch, struct member *member)
 	record_set(&record->code, Py_NewRef(member->code));
 	record_set(&record->uses, Py_NewRef(member->uses));
 	record_set(&record->defined, Py_NewRef(member->defined));
-	record_set(&record->class_keys, Py_NewRef(member->class_keys));
+	record_set(&record->inner_names, Py_NewRef(member->inner_names));
 	record->stamp = member->stamp;
 	record->gone = record->moved = false;
 	record->version++;

@@ -119,6 +119,15 @@ static int note_stem(struct look *look, const char *stem)
 	return result < 0 ? -1 : note_record(look, record_find_path(path));
 }
 
+/* A body that went on without it (try: import fast) may do better now. */
+static bool somebody_used(PyObject *name)
+{
+	for (struct record *record = engine->records; record; record = record->hh.next)
+		if (PySet_Contains(record->uses, name) == 1)
+			return true;
+	return false;
+}
+
 /* Something wanted may be there now; a namespace package may have become a regular one. */
 static int note_name(struct look *look, const char *text, bool structure)
 {
@@ -127,9 +136,13 @@ static int note_name(struct look *look, const char *text, bool structure)
 
 	if (!name)
 		return -1;
+	module = PyDict_GetItemWithError(engine->modules, name);
+	if (structure && !module && somebody_used(name))
+		result = PySet_Add(engine->wanted, name);
 	if (PySet_Contains(engine->wanted, name) == 1)
 		look->structure = true;
-	module = structure ? PyDict_GetItemWithError(engine->modules, name) : NULL;
+	if (!structure)
+		module = NULL;
 	if (module && PyModule_Check(module) && !record_find(name))
 		result = load_adopt_namespace(name, module);
 	if (result == 0 && structure)
@@ -250,17 +263,27 @@ static int look_for_wanted(PyObject *changed, bool *ret_fresh)
 	return result;
 }
 
+static void want(PyObject *name)
+{
+	if (name && !PyDict_GetItemWithError(engine->modules, name))
+		PySet_Add(engine->wanted, name);
+}
+
 /* The imports of a body that were in vain: what was not there may appear. */
 void detect_want(PyObject *events)
 {
-	PyObject *type, *value, *traceback;
+	PyObject *type, *value, *traceback, *name, *items, *full;
 
 	PyErr_Fetch(&type, &value, &traceback);
 	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(events); i++) {
-		PyObject *name = PyTuple_GET_ITEM(PyList_GET_ITEM(events, i), 0);
-
-		if (!PyDict_GetItemWithError(engine->modules, name))
-			PySet_Add(engine->wanted, name);
+		name = PyTuple_GET_ITEM(PyList_GET_ITEM(events, i), 0);
+		items = PyTuple_GET_ITEM(PyList_GET_ITEM(events, i), 1);
+		want(name);
+		for (Py_ssize_t k = 0; PyTuple_Check(items) && k < PyTuple_GET_SIZE(items); k++) {
+			full = PyUnicode_FromFormat("%U.%U", name, PyTuple_GET_ITEM(items, k));
+			want(full);
+			Py_XDECREF(full);
+		}
 	}
 	PyErr_Clear();
 	PyErr_Restore(type, value, traceback);

@@ -40,11 +40,12 @@ struct record {
 	char *name; /* key */
 	PyObject *module;
 	char *path;
-	PyObject *source;     /* bytes that the running version was compiled from */
-	PyObject *code;       /* of the module's body */
-	PyObject *uses;       /* set of str: modules that the body used */
-	PyObject *defined;    /* frozenset of str: names that the body left in its namespace */
-	PyObject *class_keys; /* dict: qualname of a class -> frozenset of names in its body */
+	PyObject *source;  /* bytes that the running version was compiled from */
+	PyObject *code;    /* of the module's body */
+	PyObject *uses;    /* set of str: modules that the body used */
+	PyObject *defined; /* frozenset of str: names that the body left in its namespace */
+	PyObject *
+		inner_names; /* dict: qualname of a class or function -> frozenset: its attributes */
 	struct stamp stamp;
 	PyObject *seen;   /* bytes last read, if they are not in effect yet, else NULL */
 	bool moved;       /* its name leads to another file */
@@ -109,7 +110,7 @@ void record_forget(struct record *record);
 int record_set_path(struct record *record, const char *path);
 struct record *record_find_path(const char *path);
 void record_set(PyObject **field, PyObject *value); /* steals value */
-PyObject *record_class_keys(PyObject *dict, PyObject *module_name);
+PyObject *record_inner_names(PyObject *dict);
 
 /* source.c: reading and compiling */
 struct source {

@@ -23,7 +23,7 @@ static int scratch_set_attributes(PyObject *spec, PyObject *scratch)
 	if (!result)
 		return -1;
 	Py_DECREF(result);
-	return PyDict_SetItemString(PyModule_GetDict(scratch), "__builtins__", engine->builtins);
+	return 0;
 }
 
 int member_create_scratch(struct member *member)
@@ -103,7 +103,7 @@ void member_destroy(struct member *member)
 	Py_XDECREF(member->code);
 	Py_XDECREF(member->uses);
 	Py_XDECREF(member->defined);
-	Py_XDECREF(member->class_keys);
+	Py_XDECREF(member->inner_names);
 	Py_XDECREF(member->replacement);
 	Py_XDECREF(member->name);
 	free(member->path);
@@ -117,7 +117,8 @@ static int body_run(struct member *member)
 	struct body body;
 	PyObject *result, *events;
 
-	if (track_begin(&body, member->dict) < 0)
+	if (PyDict_SetItemString(member->dict, "__builtins__", engine->builtins) < 0 ||
+		track_begin(&body, member->dict) < 0)
 		return -1;
 	result = PyEval_EvalCode(member->code, member->dict, member->dict);
 	events = track_end(&body);
@@ -134,8 +135,8 @@ static int body_run(struct member *member)
 static int body_note(struct member *member)
 {
 	member->defined = PyFrozenSet_New(member->dict);
-	member->class_keys = record_class_keys(member->dict, member->name);
-	if (!member->defined || !member->class_keys)
+	member->inner_names = record_inner_names(member->dict);
+	if (!member->defined || !member->inner_names)
 		return -1;
 	return member->kind == MEMBER_RUNS ? hooks_keep(member) : 0;
 }

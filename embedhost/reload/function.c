@@ -59,6 +59,42 @@ int function_match(struct batch *batch, PyObject *old, PyObject *fresh)
 	return was && is ? match_values(batch, was, is, NULL) : 0;
 }
 
+/* The new version's attributes, and those that others put on the old one. */
+static PyObject *merged_attributes(
+	struct batch *batch, PyFunctionObject *to, PyFunctionObject *from)
+{
+	PyObject *defined = defined_names(batch, to->func_module, to->func_qualname), *name, *value;
+	PyObject *merged = from->func_dict ? PyDict_Copy(from->func_dict) : PyDict_New();
+	Py_ssize_t position = 0;
+
+	while (merged && PyDict_Next(to->func_dict, &position, &name, &value)) {
+		if ((defined && PySet_Contains(defined, name) == 1) ||
+			PyDict_Contains(merged, name) == 1)
+			continue;
+		if (PyDict_SetItem(merged, name, value) < 0)
+			Py_CLEAR(merged);
+	}
+	return merged;
+}
+
+static int attributes_update(struct batch *batch, PyFunctionObject *to, PyFunctionObject *from)
+{
+	PyObject *merged;
+	int result;
+
+	if (!to->func_dict || !PyDict_GET_SIZE(to->func_dict))
+		return journal_slot_set(
+			&batch->journal, (PyObject *)to, &to->func_dict, from->func_dict);
+	merged = merged_attributes(batch, to, from);
+	if (!merged)
+		return -1;
+	result = rewrite_values(batch, merged);
+	if (result == 0)
+		result = journal_slot_set(&batch->journal, (PyObject *)to, &to->func_dict, merged);
+	Py_DECREF(merged);
+	return result;
+}
+
 int function_update(struct batch *batch, PyObject *old, PyObject *fresh)
 {
 	PyFunctionObject *to = (PyFunctionObject *)old, *from = (PyFunctionObject *)fresh;
@@ -73,7 +109,6 @@ int function_update(struct batch *batch, PyObject *old, PyObject *fresh)
 		{&to->func_doc, &from->func_doc},
 		{&to->func_name, &from->func_name},
 		{&to->func_qualname, &from->func_qualname},
-		{&to->func_dict, &from->func_dict},
 		{&to->func_annotations, &from->func_annotations},
 		{&to->func_module, &from->func_module},
 	};
@@ -87,5 +122,5 @@ int function_update(struct batch *batch, PyObject *old, PyObject *fresh)
 			return -1;
 	}
 	to->func_version = 0;
-	return 0;
+	return attributes_update(batch, to, from);
 }

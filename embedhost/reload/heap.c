@@ -44,7 +44,7 @@ static size_t count_hits(struct batch *batch, PyObject *object)
 	return visit.hits;
 }
 
-static int rewrite_dict(struct batch *batch, PyObject *dict)
+int rewrite_values(struct batch *batch, PyObject *dict)
 {
 	PyObject *key, *value, *mapped;
 	Py_ssize_t position = 0;
@@ -121,7 +121,7 @@ static int rewrite_instance(struct batch *batch, PyObject *object)
 	PyObject **dict = _PyObject_GetDictPtr(object);
 	size_t hits;
 
-	if (dict && *dict && PyDict_Check(*dict) && rewrite_dict(batch, *dict) < 0)
+	if (dict && *dict && PyDict_Check(*dict) && rewrite_values(batch, *dict) < 0)
 		return -1;
 	hits = count_hits(batch, object);
 	return hits ? rewrite_body(batch, object, hits) : 0;
@@ -137,7 +137,7 @@ static int rewrite_type(struct batch *batch, PyTypeObject *type)
 	if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || !type->tp_bases ||
 		map_get(batch, (PyObject *)type) != (PyObject *)type)
 		return 0;
-	if (rewrite_dict(batch, type->tp_dict) < 0)
+	if (rewrite_values(batch, type->tp_dict) < 0)
 		return -1;
 	PyType_Modified(type);
 	bases = map_get_deep(batch, type->tp_bases);
@@ -261,7 +261,7 @@ static int rewrite_hashed(struct batch *batch, PyObject *object)
 {
 	if (PyDict_Check(object))
 		return count_hits(batch, object) || PyDict_CheckExact(object)
-			       ? rewrite_dict(batch, object)
+			       ? rewrite_values(batch, object)
 			       : 0;
 	if (PySet_Check(object))
 		return rewrite_set(batch, object);

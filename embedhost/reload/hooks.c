@@ -47,7 +47,14 @@ int hooks_keep(struct member *member)
 	}
 	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++) {
 		PyObject *name = PyList_GET_ITEM(names, i);
-		PyObject *value = PyDict_GetItemWithError(member->live_dict, name);
+		PyObject *value = NULL;
+
+		if (PyUnicode_Check(name))
+			value = PyDict_GetItemWithError(member->live_dict, name);
+		else
+			PyErr_Format(PyExc_TypeError,
+				"__reload_keep__ of module %R must hold names, not %.100s",
+				member->name, Py_TYPE(name)->tp_name);
 
 		if (value)
 			result = PyDict_SetItem(member->dict, name, value);

@@ -81,7 +81,13 @@ int journal_raw_set(struct journal *journal, PyObject *owner, void **slot, void 
 	return 0;
 }
 
-/* The class of an instance; the caller has seen to it that both are of one layout. */
+static bool is_heap(PyTypeObject *type)
+{
+	return PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE);
+}
+
+/* The class of an instance; the caller has seen to it that both are of one layout. An instance owns
+ * a reference to a class made at run time, and none to a static one. */
 int journal_class_set(struct journal *journal, PyObject *object, PyTypeObject *type)
 {
 	struct change *change = journal_push(journal, CHANGE_CLASS, object);
@@ -89,7 +95,10 @@ int journal_class_set(struct journal *journal, PyObject *object, PyTypeObject *t
 	if (!change)
 		return -1;
 	change->old = (PyObject *)Py_TYPE(object);
-	Py_INCREF(type);
+	if (!is_heap(Py_TYPE(object)))
+		Py_INCREF(change->old);
+	if (is_heap(type))
+		Py_INCREF(type);
 	Py_SET_TYPE(object, type);
 	return 0;
 }
@@ -256,6 +265,10 @@ static void change_undo(struct change *change)
 	case CHANGE_CLASS:
 		current = (PyObject *)Py_TYPE(change->owner);
 		Py_SET_TYPE(change->owner, (PyTypeObject *)change->old);
+		if (!is_heap((PyTypeObject *)change->old))
+			Py_DECREF(change->old);
+		if (!is_heap((PyTypeObject *)current))
+			Py_INCREF(current);
 		change->old = current;
 		break;
 	}

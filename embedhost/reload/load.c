@@ -31,9 +31,8 @@ static int record_fill(struct record *record, PyObject *module, const char *path
 	record_set(&record->code, Py_NewRef(code));
 	record_set(&record->uses, track_uses(events, code, dict));
 	record_set(&record->defined, PyFrozenSet_New(dict));
-	record_set(
-		&record->class_keys, record_class_keys(dict, PyUnicode_FromString(record->name)));
-	return record->uses && record->defined && record->class_keys ? 0 : -1;
+	record_set(&record->inner_names, record_inner_names(dict));
+	return record->uses && record->defined && record->inner_names ? 0 : -1;
 }
 
 static int run_and_record(
@@ -46,7 +45,8 @@ static int run_and_record(
 	int status = -1;
 
 	code = source_compile(source->bytes, path);
-	if (!code || track_begin(&body, dict) < 0) {
+	if (!code || PyDict_SetItemString(dict, "__builtins__", engine->builtins) < 0 ||
+		track_begin(&body, dict) < 0) {
 		Py_XDECREF(code);
 		return -1;
 	}

@@ -241,3 +241,13 @@ int match_member(struct batch *batch, struct member *member)
 	return match_codes(
 		batch, (PyCodeObject *)member->record->code, (PyCodeObject *)member->code);
 }
+
+PyObject *defined_names(struct batch *batch, PyObject *module, PyObject *qualname)
+{
+	struct member *member =
+		module && PyUnicode_Check(module) ? batch_find(batch, module) : NULL;
+
+	if (!member || !member->record || !member->record->inner_names)
+		return NULL;
+	return PyDict_GetItemWithError(member->record->inner_names, qualname);
+}

@@ -92,11 +92,31 @@ void record_forget(struct record *record)
 	Py_XDECREF(record->code);
 	Py_XDECREF(record->uses);
 	Py_XDECREF(record->defined);
-	Py_XDECREF(record->class_keys);
+	Py_XDECREF(record->inner_names);
 	free(record->path);
 	free(record->name);
 	free(record);
 }
+
+/* Attributes that the source gave a function, a decorator among it. */
+static int function_keys_add(PyObject *keys, PyObject *function, PyObject *module_name)
+{
+	PyFunctionObject *f = (PyFunctionObject *)function;
+	PyObject *names;
+	int result;
+
+	if (!f->func_dict || !PyDict_GET_SIZE(f->func_dict) || !f->func_module ||
+		!PyUnicode_Check(f->func_module) ||
+		PyUnicode_Compare(f->func_module, module_name) != 0 ||
+		PyDict_Contains(keys, f->func_qualname))
+		return 0;
+	names = PyFrozenSet_New(f->func_dict);
+	result = names ? PyDict_SetItem(keys, f->func_qualname, names) : -1;
+	Py_XDECREF(names);
+	return result;
+}
+
+static int inner_keys_add(PyObject *keys, PyObject *value, PyObject *module_name);
 
 static int class_keys_add(PyObject *keys, PyTypeObject *type, PyObject *module_name)
 {
@@ -112,23 +132,31 @@ static int class_keys_add(PyObject *keys, PyTypeObject *type, PyObject *module_n
 	result = names ? PyDict_SetItem(keys, qualname, names) : -1;
 	Py_XDECREF(names);
 	while (result == 0 && PyDict_Next(type->tp_dict, &position, &key, &value))
-		if (PyType_Check(value) &&
-			PyType_HasFeature((PyTypeObject *)value, Py_TPFLAGS_HEAPTYPE))
-			result = class_keys_add(keys, (PyTypeObject *)value, module_name);
+		result = inner_keys_add(keys, value, module_name);
 	return result;
 }
 
-/* The names in the bodies of all classes of a module, so that what others put on a class later can
- * be told from what the source defined. */
-PyObject *record_class_keys(PyObject *dict, PyObject *module_name)
+static int inner_keys_add(PyObject *keys, PyObject *value, PyObject *module_name)
 {
+	if (PyFunction_Check(value))
+		return function_keys_add(keys, value, module_name);
+	if (PyType_Check(value) && PyType_HasFeature((PyTypeObject *)value, Py_TPFLAGS_HEAPTYPE))
+		return class_keys_add(keys, (PyTypeObject *)value, module_name);
+	return 0;
+}
+
+/* The attributes of all classes and functions of a module, so that what others put on them later
+ * can be told from what the source defined. */
+PyObject *record_inner_names(PyObject *dict)
+{
+	PyObject *module_name = PyDict_GetItemString(dict, "__name__");
 	PyObject *keys = PyDict_New(), *key, *value;
 	Py_ssize_t position = 0;
 
+	if (!module_name || !PyUnicode_Check(module_name))
+		return keys;
 	while (keys && PyDict_Next(dict, &position, &key, &value))
-		if (PyType_Check(value) &&
-			PyType_HasFeature((PyTypeObject *)value, Py_TPFLAGS_HEAPTYPE) &&
-			class_keys_add(keys, (PyTypeObject *)value, module_name) < 0)
+		if (inner_keys_add(keys, value, module_name) < 0)
 			Py_CLEAR(keys);
 	return keys;
 }
