@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,12 +105,19 @@ static char *refuse(const char *path, const char *why)
 	return NULL;
 }
 
+/* Not stat(2): the kernel has the root's attributes cached and would answer for the daemon that is gone. */
+static bool is_dead(const char *path)
+{
+	struct statvfs stat_buffer;
+	return statvfs(path, &stat_buffer) < 0 && errno == ENOTCONN;
+}
+
 char *mountpoint_prepare(const char *path, bool nonempty)
 {
 	struct stat stat_buffer;
 	char type[64];
 	bool empty = true;
-	if (stat(path, &stat_buffer) < 0 && errno == ENOTCONN && !clean_dead_mount(path))
+	if (is_dead(path) && !clean_dead_mount(path))
 		return NULL;
 	if (stat(path, &stat_buffer) < 0)
 		return refuse(path, errno == ENOENT ? "there is no such directory; make it first"
