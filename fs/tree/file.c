@@ -48,20 +48,26 @@ static int content_load(struct tree *tree, struct store_reader *reader, struct c
 	return 0;
 }
 
+/* The kernel is sent back to look the name up once more. */
+static int leave_ticket(struct tree *tree, const struct tree_caller *caller, int64_t node)
+{
+	tree_lock(tree);
+	int r = ticket_leave(tree, caller->tid, node);
+	tree_unlock(tree);
+	return r < 0 ? r : -ESTALE;
+}
+
 static int open_version(struct tree *tree, struct store_reader *reader,
 	const struct tree_caller *caller, uint64_t ino, int flags, struct tree_file **ret_file)
 {
 	struct store_node node;
 	bool current;
 	int r = store_get_version(reader, ino_get_id(ino), &node, &current);
+	if (wants_write(flags) && (r == 0 || r == -ESTALE))
+		return leave_ticket(tree, caller, r == 0 ? node.id : TICKET_ANY);
 	if (r < 0)
 		return r;
 	tree_lock(tree);
-	if (wants_write(flags)) {
-		r = ticket_leave(tree, caller->tid, node.id);
-		tree_unlock(tree);
-		return r < 0 ? r : -ESTALE;
-	}
 	node.version = ino_get_id(ino);
 	struct content *content = content_open(tree, &node);
 	bool load = content && node.kind != STORE_MODULE && !content->loaded;
@@ -134,6 +140,7 @@ static int open_draft(struct tree *tree, struct store_reader *reader,
 	tree_lock(tree);
 	struct draft *draft = draft_find(tree, ino);
 	if (!draft_may_open(draft, flags)) {
+		ticket_drop(tree, caller->tid); /* the way here was an old one */
 		tree_unlock(tree);
 		return -ESTALE;
 	}

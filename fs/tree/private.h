@@ -17,6 +17,8 @@
 #define ASIDE_SECONDS 2
 #define TEMPORARY_SECONDS 5
 
+#define TICKET_ANY 0 /* whatever file it comes to: the node it opened has been replaced meanwhile */
+
 /* "This thread is about to come back for a writable inode of this node." */
 struct ticket {
 	pid_t tid;

@@ -39,7 +39,7 @@ int ticket_leave(struct tree *tree, pid_t tid, int64_t node)
 bool ticket_has(struct tree *tree, pid_t tid, int64_t node)
 {
 	for (struct ticket *ticket = tree->tickets; ticket; ticket = ticket->next)
-		if (ticket->tid == tid && ticket->node == node)
+		if (ticket->tid == tid && (ticket->node == node || ticket->node == TICKET_ANY))
 			return true;
 	return false;
 }

@@ -194,6 +194,9 @@ int tree_lookup(struct tree *tree, struct store_reader *reader, const struct tre
 	struct store_node node;
 	r = store_lookup(reader, parent, name, &node);
 	if (r == -ENOENT) {
+		tree_lock(tree);
+		ticket_drop(tree, caller->tid);
+		tree_unlock(tree);
 		no_entry(true, ret_entry);
 		return 0;
 	}
