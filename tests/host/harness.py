@@ -25,16 +25,19 @@ import socket
 import sqlite3
 import tempfile
 import textwrap
+import time
 import unittest
 from pathlib import Path
 
-from tests.support import BUILD, PYMODHOST, PYTHON, Database, Mount, Process, environment, preloaded, wait_until
+from tests.support import BUILD, PYMODHOST, PYTHON, Database, Mount, Process, environment, preloaded
 from tests.support.process import PATIENCE
 
 HERE = Path(__file__).resolve().parent
 RUNNERS = os.environ.get('PYMODFS_HOST_RUNNERS', 'program,extension').split(',')
-PLACES = os.environ.get('PYMODFS_HOST_PLACES', 'plain').split(',')
+PLACES = os.environ.get('PYMODFS_HOST_PLACES', 'plain,mount').split(',')
 DEADLINE = 30
+# Longer than a change takes from the commit to the feed, on a busy machine too.
+QUIET = 0.25
 WAYS = ('inplace', 'rename')
 
 
@@ -88,6 +91,7 @@ class Mounted:
             self.mount = self.stack.enter_context(Mount(self.database, self.top / 'mnt'))
             self.sql = sqlite3.connect(self.database.path, timeout=10, isolation_level=None)
             self.stack.callback(self.sql.close)
+            self.feed = self.stack.enter_context(Feed(self.mount))
         except BaseException:
             self.close()
             raise
@@ -110,34 +114,67 @@ class Mounted:
             self.transact(('INSERT INTO module(name, source) VALUES (?, ?) '
                            'ON CONFLICT(name) DO UPDATE SET source = excluded.source', (area.row(name), stored(source)))
                           for name, source in files.items())
-            return
-        for name, source in files.items():
-            save_file(area.path(name), source, how if how in WAYS else 'inplace')
+        else:
+            for name, source in files.items():
+                save_file(area.path(name), source, how if how in WAYS else 'inplace')
+        self.feed.wait(area.row(name) for name in files)
 
     def remove(self, area, names):
         if all(is_module(name) for name in names) and self.by_sql():
             self.transact(('DELETE FROM module WHERE name = ?', (area.row(name),)) for name in names)
-            return
-        for name in names:
-            remove_path(area.path(name))
+        else:
+            for name in names:
+                remove_path(area.path(name))
+        self.feed.wait(area.row(name) for name in names)
 
     def move(self, area, old, new):
         if is_module(old) and self.by_sql():
             self.transact([('UPDATE module SET name = ? WHERE name = ?', (area.row(new), area.row(old)))])
-            return
-        area.path(new).parent.mkdir(parents=True, exist_ok=True)
-        os.rename(area.path(old), area.path(new))
+        else:
+            area.path(new).parent.mkdir(parents=True, exist_ok=True)
+            os.rename(area.path(old), area.path(new))
+        self.feed.wait([area.row(new)])
 
     def transact(self, statements):
-        """One transaction; returns when the mount has published it."""
-        before = self.mount.generation()
-        changes = self.sql.total_changes
         self.sql.execute('BEGIN IMMEDIATE')
         for statement, values in statements:
             self.sql.execute(statement, values)
         self.sql.execute('COMMIT')
-        if self.sql.total_changes > changes:
-            wait_until(lambda: self.mount.generation() > before, 10, 'the new generation in the mount')
+
+
+class Feed:
+    """The feed of a mount: says when a change has been published, and so is there for the host to see.
+
+    A commit by SQL is seen a moment later, and the call of a rename returns before its publication.
+    """
+
+    def __init__(self, mount):
+        self.mount, self.fd = mount, None
+
+    def __enter__(self):
+        self.fd = os.open(self.mount.control / 'feed', os.O_RDONLY | os.O_NONBLOCK)
+        self.lines()
+        return self
+
+    def __exit__(self, *_):
+        fd, self.fd = self.fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def lines(self):
+        try:
+            return os.read(self.fd, 1 << 20).decode(errors='surrogateescape').splitlines()
+        except BlockingIOError:
+            return []
+
+    def wait(self, rows):
+        """Waits for a line of each row. What changed no byte has none: then for a while without any."""
+        missing, quiet = set(rows), time.monotonic() + QUIET
+        while missing and time.monotonic() < quiet:
+            for line in self.lines():
+                missing.discard(line.split('\t')[2])
+                quiet = time.monotonic() + QUIET
+            time.sleep(0.0002)
 
 
 class Area:
@@ -150,7 +187,8 @@ class Area:
         return self.directory / (name.replace('.', '/') + '.py' if is_module(name) else name)
 
     def row(self, name):
-        return f'{self.directory.name}.{name}'
+        """The name in the table and in the feed."""
+        return f'{self.directory.name}.{name}' if is_module(name) else f'./{self.directory.name}/{name.rstrip("/")}'
 
     def write(self, files, how=None):
         self.place.save(self, {name: source.encode('latin-1') for name, source in files.items()}, how)
@@ -174,7 +212,9 @@ class Area:
             self.place.sql.executemany('DELETE FROM module WHERE name = ?', [(self.row(name),) for name in deleted])
 
     def remount(self):
+        self.place.feed.__exit__()
         self.place.mount.mount()
+        self.place.feed.__enter__()
 
 
 def is_module(name):

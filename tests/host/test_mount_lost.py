@@ -11,9 +11,8 @@ class Lost(HostCase):
     def tearDown(self):
         # A case that failed in between must not leave the next one without a mount.
         super().tearDown()
-        for place in self._places.values():
-            place.close()
-        self._places.clear()
+        while self._places:
+            self._places.popitem()[1].close()
 
     def test_the_host_goes_on_with_the_code_that_it_has_and_catches_up(self):
         self.host("""

@@ -37,7 +37,7 @@ class Places(HostCase):
                 except ZeroDivisionError:
                     shown = traceback.format_exc()
                 assert f'line {lines + 1}, in f' in shown and '# the line' in shown, shown
-                eq((f.__code__.co_firstlineno, inspect.getsourcelines(f)), (lines + 1, ([function], lines + 1)))
+                eq((f.__code__.co_firstlineno, inspect.getsourcelines(f)), (lines + 1, ([function + '\\n'], lines + 1)))
         """)
 
     def test_an_uncaught_exceptions_lines_are_right(self):
