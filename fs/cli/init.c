@@ -6,10 +6,12 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char help[] =
 	"Usage: pymodfs init DB [--table TABLE] [--name-column COLUMN] [--source-column COLUMN]\n"
-	"Sets the SQLite database DB up; it is made if it isn't there. Safe to repeat.\n\n"
+	"Sets the database DB up: an SQLite file, made if it isn't there, or postgresql://...\n"
+	"Safe to repeat.\n\n"
 	"  --table TABLE           use this table, which is there already (default: module, made "
 	"if missing)\n"
 	"  --name-column COLUMN    its column of dotted module names (default: name)\n"
@@ -28,11 +30,10 @@ static const struct option options[] = {
 
 static int report(const char *url, const struct store_init_options *init, bool fresh)
 {
-	const char *table = init->table ? init->table : "module";
-	if (fresh)
-		printf("%s is ready: table %s\n", url, table);
-	else
-		printf("%s is set up already: table %s\n", url, table);
+	char *shown = store_shown_url(url);
+	printf("%s is %s: table %s\n", shown ? shown : "the database",
+		fresh ? "ready" : "set up already", init->table ? init->table : "module");
+	free(shown);
 	return 0;
 }
 

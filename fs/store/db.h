@@ -56,7 +56,13 @@ struct db_setting {
 	char *uuid, *table, *name_column, *source_column;
 };
 
+struct store_init_options;
+
 struct db_engine {
+	/* As store_init(). */
+	int (*init)(const char *url, const struct store_init_options *options, bool *ret_fresh);
+	/* As store_shown_url(). */
+	char *(*shown_url)(const char *url);
 	/* What init left in the database: refuses, in words, whatever can't be used. */
 	int (*read_setting)(struct store *store, struct db_setting *ret_setting);
 	/* Opens a connection. write: one that begins transactions. Creates no database. */
@@ -84,7 +90,7 @@ struct db_engine {
 		struct store_watch *watch, int wake_fd, int timeout_ms, bool *ret_changed);
 };
 
-extern const struct db_engine sqlite_engine;
+extern const struct db_engine sqlite_engine, postgres_engine;
 
 /* A connection, as the engines embed it as their first member. */
 struct db {

@@ -147,7 +147,8 @@ static const char *const texts[N_SQL] = {
 				" WHERE path > ?1 || '/' AND path < ?1 || '0'",
 	[SQL_RENAME_MODULES_BELOW] =
 		"UPDATE " TABLE " SET " NAME " = ?2 || substr(" NAME ", length(?1) + 1) WHERE " NAME
-		" IN (SELECT name FROM pymodfs_node WHERE name > ?1 || '.' AND name < ?1 || '/'"
+		" COLLATE BINARY IN (SELECT name FROM pymodfs_node WHERE name > ?1 || '.' AND name "
+		"< ?1 || '/'"
 		" AND parent IS NOT NULL)",
 	[SQL_FILES_BELOW] =
 		"WITH RECURSIVE below (id) AS (SELECT ?1 UNION ALL"

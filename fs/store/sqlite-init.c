@@ -296,7 +296,7 @@ static int open_file(struct init *init)
 	return 0;
 }
 
-int store_init(const char *url, const struct store_init_options *options, bool *ret_fresh)
+int sqlite_init(const char *url, const struct store_init_options *options, bool *ret_fresh)
 {
 	struct init init = {
 		.path = url,

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct sqlite_row {
 	struct db_row row;
@@ -177,6 +178,8 @@ static const void *sqlite_get_bytes(const struct db_row *row, int column, size_t
 }
 
 const struct db_engine sqlite_engine = {
+	.init = sqlite_init,
+	.shown_url = strdup,
 	.read_setting = sqlite_read_setting,
 	.open = sqlite_open,
 	.close = sqlite_close,

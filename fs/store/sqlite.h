@@ -32,6 +32,10 @@ int sqlite_connect(const char *path, int flags, int busy_timeout_ms, sqlite3 **r
 /* *ret_setting stays as it is when init has not been here: -ENOENT. */
 int sqlite_load_setting(sqlite3 *handle, const char *path, struct db_setting *ret_setting);
 
+/* ---- sqlite-init.c ---- */
+
+int sqlite_init(const char *url, const struct store_init_options *options, bool *ret_fresh);
+
 /* ---- sqlite-watch.c ---- */
 
 int sqlite_watch_create(struct store *store, struct store_watch **ret_watch);

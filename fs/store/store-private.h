@@ -12,7 +12,8 @@
 
 struct store {
 	const struct db_engine *engine;
-	char *url;
+	char *url; /* to be shown: a path, or a URL without its password */
+	char *connection; /* what PostgreSQL connects to; NULL with SQLite */
 	struct db_setting setting;
 	struct store_options options;
 	/* Held from store_begin() to commit or abort; protects writer and txn. */

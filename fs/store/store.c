@@ -4,6 +4,7 @@
  * refuses what it doesn't understand. A store is immutable after store_open() but for its writer,
  * which write_lock protects (txn.c).
  */
+#include "init.h"
 #include "store-private.h"
 
 #include "error.h"
@@ -22,7 +23,19 @@ void setting_finish(struct db_setting *setting)
 
 static const struct db_engine *engine_for(const char *url)
 {
+	if (!strncmp(url, "postgresql://", 13) || !strncmp(url, "postgres://", 11))
+		return &postgres_engine;
 	return &sqlite_engine;
+}
+
+char *store_shown_url(const char *url)
+{
+	return engine_for(url)->shown_url(url);
+}
+
+int store_init(const char *url, const struct store_init_options *options, bool *ret_fresh)
+{
+	return engine_for(url)->init(url, options, ret_fresh);
 }
 
 /* Opens one connection and closes it, to see that everything is as it must be. */
@@ -75,6 +88,7 @@ void store_close(struct store *store)
 		store->engine->close(store->writer);
 	pthread_mutex_destroy(&store->write_lock);
 	setting_finish(&store->setting);
+	free(store->connection);
 	free(store->url);
 	free(store);
 }

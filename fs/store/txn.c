@@ -53,7 +53,8 @@ static int begin_locked(struct store *store, const struct store_origin *origin, 
 int store_begin(struct store *store, const struct store_origin *origin, int timeout_ms,
 	struct store_txn **ret_txn)
 {
-	int64_t deadline = now_ms() + (timeout_ms < 0 ? store->options.busy_timeout_ms : timeout_ms);
+	int64_t deadline =
+		now_ms() + (timeout_ms < 0 ? store->options.busy_timeout_ms : timeout_ms);
 	if (store->options.read_only)
 		return store_fail(-EROFS, "the database was opened read-only");
 	struct store_txn *txn = calloc(1, sizeof(*txn));

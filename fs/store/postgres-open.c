@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections to a PostgreSQL database, and the settings that init left in it. The tables are found
+ * by the connection's search path. A connection is used by one thread at a time; nothing here takes a
+ * lock. The password of a URL stays in store->connection; what is shown has none.
+ */
+#include "postgres.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *postgres_shown_url(const char *url)
+{
+	const char *authority = strstr(url, "://") + 3;
+	size_t length = strcspn(authority, "/?");
+	const char *at = memrchr(authority, '@', length);
+	const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
+	const char *end = strchr(authority, '?'); /* parameters may hold a password too */
+	char *shown;
+	int size = end ? (int)(end - url) : (int)strlen(url);
+	if (!colon)
+		return strndup(url, (size_t)size);
+	if (asprintf(&shown, "%.*s%.*s", (int)(colon - url), url, size - (int)(at - url), at) < 0)
+		return NULL;
+	return shown;
+}
+
+/* No file is read and nothing is asked: notices of the server would go to stderr. */
+static void ignore_notice(void *arg, const char *message)
+{
+}
+
+int postgres_execute(PGconn *connection, const char *text)
+{
+	PGresult *result = PQexec(connection, text);
+	ExecStatusType status = PQresultStatus(result);
+	int err = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
+			  ? 0
+			  : postgres_fail(connection, result);
+	PQclear(result);
+	return err;
+}
+
+/*
+ * Plans are kept with the prepared statements; one made while a table was small must not scan it for ever.
+ * Every look-up has its index.
+ */
+int postgres_prepare_session(PGconn *connection)
+{
+	return postgres_execute(connection, "SET enable_seqscan = off; SET jit = off");
+}
+
+int postgres_connect(const char *url, PGconn **ret_connection)
+{
+	/* What stands before the URL are defaults, what stands after it holds in any case. */
+	static const char *const keys[] = {"connect_timeout", "tcp_user_timeout",
+		"fallback_application_name", "dbname", "client_encoding", NULL};
+	const char *const values[] = {"5", "10000", "pymodfs", url, "UTF8", NULL};
+	PGconn *connection = PQconnectdbParams(keys, values, 1);
+	if (PQstatus(connection) != CONNECTION_OK) {
+		char *shown = postgres_shown_url(url);
+		int err = store_fail(-EIO, "can't connect to %s: %s", shown ? shown : "the server",
+			connection ? PQerrorMessage(connection) : "out of memory");
+		free(shown);
+		PQfinish(connection);
+		return err;
+	}
+	PQsetNoticeProcessor(connection, ignore_notice, NULL);
+	int err = postgres_prepare_session(connection);
+	if (err) {
+		PQfinish(connection);
+		return err;
+	}
+	*ret_connection = connection;
+	return 0;
+}
+
+int postgres_open(struct store *store, bool write, struct db **ret_db)
+{
+	struct postgres_db *db = calloc(1, sizeof(*db));
+	if (!db)
+		return store_fail(-ENOMEM, "out of memory");
+	int err = postgres_connect(store->connection, &db->connection);
+	if (err) {
+		free(db);
+		return err;
+	}
+	db->db = (struct db){.engine = &postgres_engine, .store = store};
+	*ret_db = &db->db;
+	return 0;
+}
+
+void postgres_close(struct db *base)
+{
+	struct postgres_db *db = (struct postgres_db *)base;
+	PQfinish(db->connection);
+	free(db);
+}
+
+static void take_setting(struct db_setting *setting, const char *key, const char *value)
+{
+	char **text = !strcmp(key, "uuid")            ? &setting->uuid
+		      : !strcmp(key, "table")         ? &setting->table
+		      : !strcmp(key, "name_column")   ? &setting->name_column
+		      : !strcmp(key, "source_column") ? &setting->source_column
+						      : NULL;
+	if (!strcmp(key, "schema"))
+		setting->schema = strtoll(value, NULL, 10);
+	if (text)
+		*text = strdup(value);
+}
+
+static int check_setting(const struct db_setting *setting, const char *shown)
+{
+	if (setting->schema > STORE_SCHEMA)
+		return store_fail(-EPROTO,
+			"%s has schema %lld, newer than this program's (%d); use a newer pymodfs",
+			shown, (long long)setting->schema, STORE_SCHEMA);
+	if (setting->schema < 1 || !setting->uuid || !setting->table || !setting->name_column ||
+		!setting->source_column)
+		return store_fail(-EUCLEAN, "%s: the table pymodfs_setting is damaged", shown);
+	return 0;
+}
+
+int postgres_load_setting(PGconn *connection, const char *shown, struct db_setting *ret_setting)
+{
+	PGresult *result = PQexec(connection, "SELECT to_regclass('pymodfs_setting') IS NOT NULL");
+	bool set_up = PQresultStatus(result) == PGRES_TUPLES_OK && *PQgetvalue(result, 0, 0) == 't';
+	PQclear(result);
+	if (!set_up)
+		return store_fail(
+			-ENOENT, "%s is not set up yet; run: pymodfs init %s", shown, shown);
+	result = PQexec(
+		connection, "SELECT key, value FROM pymodfs_setting WHERE value IS NOT NULL");
+	int err = PQresultStatus(result) == PGRES_TUPLES_OK ? 0 : postgres_fail(connection, result);
+	for (int i = 0; !err && i < PQntuples(result); i++)
+		take_setting(ret_setting, PQgetvalue(result, i, 0), PQgetvalue(result, i, 1));
+	PQclear(result);
+	return err ? err : check_setting(ret_setting, shown);
+}
+
+int postgres_read_setting(struct store *store, struct db_setting *ret_setting)
+{
+	PGconn *connection;
+	char *shown = postgres_shown_url(store->url);
+	if (!shown)
+		return store_fail(-ENOMEM, "out of memory");
+	store->connection = store->url;
+	store->url = shown;
+	int err = postgres_connect(store->connection, &connection);
+	if (err)
+		return err;
+	err = postgres_load_setting(connection, store->url, ret_setting);
+	PQfinish(connection);
+	return err;
+}

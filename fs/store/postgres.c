@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running statements on PostgreSQL. Each is prepared once per connection. Results come whole and in
+ * binary: callers ask for portions of what can be long. Bytes go as they are, numbers as decimal text,
+ * which fits whatever width the server infers.
+ *
+ * A connection that is lost outside a transaction is made anew and the statement, which can only be a
+ * read, run again; inside one the transaction is gone, and that is an error. One writer at a time: an
+ * advisory lock that the schema's triggers take too. No lock here: a connection belongs to one thread at
+ * a time.
+ */
+#include "postgres.h"
+
+#include "error.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUES_MAX 8
+
+struct postgres_row {
+	struct db_row row;
+	const PGresult *result;
+	int number;
+};
+
+static bool in_transaction(const struct postgres_db *db)
+{
+	PGTransactionStatusType status = PQtransactionStatus(db->connection);
+	return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+}
+
+static int prepare(struct postgres_db *db, enum sql sql, const char *name)
+{
+	char *text = postgres_sql_text(sql, &db->db.store->setting);
+	if (!text)
+		return store_fail(-ENOMEM, "out of memory");
+	PGresult *result = PQprepare(db->connection, name, text, 0, NULL);
+	int err = PQresultStatus(result) == PGRES_COMMAND_OK
+			  ? 0
+			  : postgres_fail(db->connection, result);
+	PQclear(result);
+	free(text);
+	db->prepared[sql] = !err;
+	return err;
+}
+
+/* libpq's parallel arrays for the values of a statement. */
+struct bound {
+	const char *values[VALUES_MAX];
+	int lengths[VALUES_MAX], formats[VALUES_MAX];
+	char numbers[VALUES_MAX][24];
+};
+
+static int bind(struct bound *bound, const struct db_value *values, size_t n_values)
+{
+	for (size_t i = 0; i < n_values; i++) {
+		bound->values[i] = NULL;
+		bound->lengths[i] = (int)values[i].size;
+		bound->formats[i] = values[i].type != DB_TYPE_INT;
+		if (values[i].size > INT32_MAX)
+			return store_fail(-EFBIG, "larger than PostgreSQL takes");
+		if (values[i].type == DB_TYPE_INT) {
+			snprintf(bound->numbers[i], sizeof(bound->numbers[i]), "%lld",
+				(long long)values[i].number);
+			bound->values[i] = bound->numbers[i];
+		} else if (values[i].type != DB_TYPE_NULL) {
+			bound->values[i] = values[i].data;
+		}
+	}
+	return 0;
+}
+
+static int run_once(struct postgres_db *db, enum sql sql, const struct db_value *values,
+	size_t n_values, PGresult **ret_result)
+{
+	struct bound bound;
+	char name[16];
+	snprintf(name, sizeof(name), "s%d", (int)sql);
+	int err = bind(&bound, values, n_values);
+	if (!err && !db->prepared[sql])
+		err = prepare(db, sql, name);
+	if (err)
+		return err;
+	PGresult *result = PQexecPrepared(
+		db->connection, name, (int)n_values, bound.values, bound.lengths, bound.formats, 1);
+	ExecStatusType status = PQresultStatus(result);
+	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+		err = postgres_fail(db->connection, result);
+		PQclear(result);
+		return err;
+	}
+	*ret_result = result;
+	return 0;
+}
+
+static int reconnect(struct postgres_db *db)
+{
+	PQreset(db->connection);
+	memset(db->prepared, 0, sizeof(db->prepared));
+	if (PQstatus(db->connection) != CONNECTION_OK)
+		return postgres_fail(db->connection, NULL);
+	return postgres_prepare_session(db->connection);
+}
+
+static int postgres_run(struct db *base, enum sql sql, const struct db_value *values,
+	size_t n_values, db_row_fn *fn, void *arg)
+{
+	struct postgres_db *db = (struct postgres_db *)base;
+	PGresult *result;
+	bool transaction = in_transaction(db);
+	int err = run_once(db, sql, values, n_values, &result);
+	if (err && !transaction && PQstatus(db->connection) == CONNECTION_BAD) {
+		err = reconnect(db);
+		if (!err)
+			err = run_once(db, sql, values, n_values, &result);
+	}
+	if (err)
+		return err;
+	db->affected = strtoll(PQcmdTuples(result), NULL, 10);
+	struct postgres_row row = {.row = {&postgres_engine}, .result = result};
+	for (; fn && !err && row.number < PQntuples(result); row.number++)
+		err = fn(arg, &row.row);
+	PQclear(result);
+	return err;
+}
+
+static void postgres_rollback(struct db *base)
+{
+	struct postgres_db *db = (struct postgres_db *)base;
+	if (in_transaction(db))
+		PQclear(PQexec(db->connection, "ROLLBACK"));
+}
+
+static int begin(struct postgres_db *db, const char *text)
+{
+	int err = postgres_execute(db->connection, text);
+	if (err && PQstatus(db->connection) == CONNECTION_BAD) {
+		err = reconnect(db);
+		if (!err)
+			err = postgres_execute(db->connection, text);
+	}
+	return err;
+}
+
+/* The snapshot is taken by the first statement. */
+static int postgres_begin_read(struct db *base)
+{
+	int64_t change;
+	int err = begin(
+		(struct postgres_db *)base, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+	if (!err)
+		err = db_number(base, SQL_LAST_CHANGE, DB_NO_VALUES, 0, &change);
+	if (err)
+		postgres_rollback(base);
+	return err;
+}
+
+static int postgres_begin_write(struct db *base, int timeout_ms)
+{
+	struct postgres_db *db = (struct postgres_db *)base;
+	char text[100];
+	/* 0 would be no limit at all. */
+	snprintf(text, sizeof(text), "SET LOCAL lock_timeout = %d; SELECT pymodfs_lock()",
+		timeout_ms > 0 ? timeout_ms : 1);
+	int err = begin(db, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+	if (!err)
+		err = postgres_execute(db->connection, text);
+	if (err)
+		postgres_rollback(base);
+	return err;
+}
+
+static int postgres_commit(struct db *base)
+{
+	struct postgres_db *db = (struct postgres_db *)base;
+	PGresult *result = PQexec(db->connection, "COMMIT");
+	int err = PQresultStatus(result) == PGRES_COMMAND_OK
+			  ? 0
+			  : postgres_fail(db->connection, result);
+	/* After a failed statement COMMIT succeeds in rolling back. */
+	if (!err && strcmp(PQcmdStatus(result), "COMMIT"))
+		err = store_fail(-EIO, "the transaction was rolled back");
+	PQclear(result);
+	return err;
+}
+
+static int64_t postgres_affected(const struct db *base)
+{
+	return ((const struct postgres_db *)base)->affected;
+}
+
+static bool postgres_is_null(const struct db_row *base, int column)
+{
+	const struct postgres_row *row = (const struct postgres_row *)base;
+	return PQgetisnull(row->result, row->number, column);
+}
+
+/* A boolean or an integer of any width, most significant byte first. */
+static int64_t postgres_get_int(const struct db_row *base, int column)
+{
+	const struct postgres_row *row = (const struct postgres_row *)base;
+	const unsigned char *bytes =
+		(const unsigned char *)PQgetvalue(row->result, row->number, column);
+	int length = PQgetlength(row->result, row->number, column);
+	uint64_t number = length && bytes[0] & 0x80 ? UINT64_MAX : 0;
+	for (int i = 0; i < length; i++)
+		number = number << 8 | bytes[i];
+	return (int64_t)number;
+}
+
+static const void *postgres_get_bytes(const struct db_row *base, int column, size_t *ret_size)
+{
+	const struct postgres_row *row = (const struct postgres_row *)base;
+	*ret_size = (size_t)PQgetlength(row->result, row->number, column);
+	return PQgetvalue(row->result, row->number, column);
+}
+
+const struct db_engine postgres_engine = {
+	.init = postgres_init,
+	.shown_url = postgres_shown_url,
+	.read_setting = postgres_read_setting,
+	.open = postgres_open,
+	.close = postgres_close,
+	.run = postgres_run,
+	.begin_read = postgres_begin_read,
+	.end_read = postgres_rollback,
+	.begin_write = postgres_begin_write,
+	.commit = postgres_commit,
+	.rollback = postgres_rollback,
+	.affected = postgres_affected,
+	.is_null = postgres_is_null,
+	.get_int = postgres_get_int,
+	.get_bytes = postgres_get_bytes,
+	.watch_create = postgres_watch_create,
+	.watch_destroy = postgres_watch_destroy,
+	.watch_wait = postgres_watch_wait,
+};

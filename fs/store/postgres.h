@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* postgres.h - what the files of the PostgreSQL engine share; private to fs/store. */
+#ifndef PYMODFS_STORE_POSTGRES_H
+#define PYMODFS_STORE_POSTGRES_H
+
+#include "store-private.h"
+
+#include <libpq-fe.h>
+
+struct postgres_db {
+	struct db db;
+	PGconn *connection;
+	bool prepared[N_SQL];
+	int64_t affected;
+};
+
+/* ---- postgres-error.c ---- */
+
+/* The errno and words of a failed result; of the connection where result says nothing. */
+int postgres_fail(PGconn *connection, const PGresult *result);
+
+/* ---- postgres-open.c ---- */
+
+int postgres_connect(const char *url, PGconn **ret_connection);
+/* What a connection needs after connecting, and after connecting again. */
+int postgres_prepare_session(PGconn *connection);
+int postgres_open(struct store *store, bool write, struct db **ret_db);
+void postgres_close(struct db *db);
+int postgres_read_setting(struct store *store, struct db_setting *ret_setting);
+/* -ENOENT when init has not been here. */
+int postgres_load_setting(PGconn *connection, const char *shown, struct db_setting *ret_setting);
+/* The URL without a password; the caller frees. NULL: no memory. */
+char *postgres_shown_url(const char *url);
+/* Runs one statement without values, for its effect. */
+int postgres_execute(PGconn *connection, const char *text);
+
+/* ---- postgres-sql.c ---- */
+
+/* The statement in PostgreSQL's words, with the user's identifiers; the caller frees. NULL: no memory. */
+char *postgres_sql_text(enum sql sql, const struct db_setting *setting);
+
+/* ---- postgres-init.c ---- */
+
+int postgres_init(const char *url, const struct store_init_options *options, bool *ret_fresh);
+
+/* ---- postgres-watch.c ---- */
+
+int postgres_watch_create(struct store *store, struct store_watch **ret_watch);
+void postgres_watch_destroy(struct store_watch *watch);
+int postgres_watch_wait(struct store_watch *watch, int wake_fd, int timeout_ms, bool *ret_changed);
+
+#endif
