@@ -168,6 +168,7 @@ FROM pymodfs_node n LEFT JOIN pymodfs_node d ON d.id = n.parent WHERE n.kind = '
 
 CREATE UNIQUE INDEX pymodfs_node_base ON pymodfs_node (parent, base) WHERE parent IS NOT NULL;
 CREATE INDEX pymodfs_node_parent ON pymodfs_node (parent) WHERE parent IS NOT NULL;
+CREATE INDEX pymodfs_node_dirs ON pymodfs_node (parent) WHERE kind = 'd';
 CREATE UNIQUE INDEX pymodfs_node_name ON pymodfs_node (name) WHERE name IS NOT NULL;
 CREATE INDEX pymodfs_node_hidden ON pymodfs_node (id) WHERE parent IS NULL;
 CREATE INDEX pymodfs_version_node ON pymodfs_version (node);

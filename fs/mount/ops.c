@@ -192,7 +192,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
-	if (ino_get_class(ino) != ino_get_class(parent))
+	if ((ino_get_class(ino) == INO_PYCACHE) != (ino_get_class(parent) == INO_PYCACHE))
 		fuse_reply_err(req, EXDEV);
 	else /* EPERM: as link(2) has it for a file system without hard links */
 		DISPATCH(parent, link, EPERM, req, ino, parent, name);

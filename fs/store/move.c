@@ -338,8 +338,8 @@ static int check_files(const struct store_node *node, const struct store_node *t
 	return node->id == target->id ? store_fail(-EINVAL, "a file can't replace itself") : 0;
 }
 
-/* A link over a file or a file over a link: what it is changes, so it is another node. */
-static int replace_kind(struct store_txn *txn, const struct store_node *node,
+/* The one goes, the other takes its place, as on a local disk. */
+static int replace_node(struct store_txn *txn, const struct store_node *node,
 	const struct store_node *target, struct store_node *ret_node)
 {
 	struct db *db = txn->reader.db;
@@ -396,7 +396,8 @@ int store_replace(struct store_txn *txn, int64_t id, int64_t target, struct stor
 		err = check_files(&node, &old);
 	if (err)
 		return err;
-	if (node.kind == STORE_LINK || old.kind == STORE_LINK)
-		return replace_kind(txn, &node, &old, ret_node);
-	return replace_content(txn, &node, &old, ret_node);
+	bool links = node.kind == STORE_LINK || old.kind == STORE_LINK;
+	bool modules = node.kind == STORE_MODULE || old.kind == STORE_MODULE;
+	return modules && !links ? replace_content(txn, &node, &old, ret_node)
+				 : replace_node(txn, &node, &old, ret_node);
 }

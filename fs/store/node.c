@@ -20,6 +20,7 @@ void node_from_row(struct store_node *ret_node, const struct db_row *row)
 		.atime = db_get_int(row, 8),
 		.mtime = db_get_int(row, 9),
 		.ctime = db_get_int(row, 10),
+		.subdirs = db_get_int(row, 12),
 	};
 }
 

@@ -32,7 +32,7 @@ static int take_version(void *arg, const struct db_row *row)
 {
 	struct version_result *result = arg;
 	node_from_row(&result->node, row);
-	result->current = db_get_int(row, 12) != 0;
+	result->current = db_get_int(row, 13) != 0;
 	result->found = true;
 	return 0;
 }

@@ -16,7 +16,12 @@
 /* What node_from_row() in node.c reads. */
 #define NODE                                                                                  \
 	"n.id, n.parent, n.version, n.kind, n.mode, n.uid, n.gid, n.size, n.atime, n.mtime, " \
-	"n.ctime, n.base"
+	"n.ctime, n.base, " SUBDIRS
+
+/* It is the index pymodfs_node_dirs that makes it cheap. */
+#define SUBDIRS                                                            \
+	"CASE WHEN n.kind = 'd' THEN (SELECT count(*) FROM pymodfs_node s" \
+	" WHERE s.parent = n.id AND s.kind = 'd') ELSE 0 END"
 
 #define NOW "(SELECT ns FROM pymodfs_now)"
 
@@ -29,7 +34,7 @@ static const char *const texts[N_SQL] = {
 		" WHERE d.path = ?1 AND n.base = ?2",
 	[SQL_VERSION] =
 		"SELECT n.id, n.parent, v.id, n.kind, n.mode, n.uid, n.gid, v.size, n.atime,"
-		" v.mtime, n.ctime, n.base, n.version = v.id"
+		" v.mtime, n.ctime, n.base, 0, n.version = v.id"
 		" FROM pymodfs_version v JOIN pymodfs_node n ON n.id = v.node"
 		" WHERE v.id = ?1 AND n.parent IS NOT NULL",
 	[SQL_READ] =

@@ -54,6 +54,7 @@ struct store_node {
 	int64_t uid, gid; /* or -1, likewise */
 	int64_t size; /* bytes of the current version; 0 for directories */
 	int64_t atime, mtime, ctime;
+	int64_t subdirs; /* directories: how many directories are in it */
 };
 
 /* One entry of a directory. */
@@ -263,8 +264,9 @@ int store_rmdir(struct store_txn *txn, int64_t id);
  */
 int store_move(struct store_txn *txn, int64_t id, int64_t parent, const char *name);
 /*
- * The file id replaces the file or link target: target keeps its id, row and history, and gets id's content (as
- * a new version), mode, owner and times; id is gone. ret_node is target afterwards.
+ * The file id replaces the file or link target. Where one of them is a module: target keeps its id, row and history, and gets
+ * id's content (as a new version), mode, owner and times; id is gone. Else, and where one is a link: target is gone and
+ * id takes its place. ret_node is what has target's name afterwards.
  */
 int store_replace(struct store_txn *txn, int64_t id, int64_t target, struct store_node *ret_node);
 /* Both swap places (renameat2, RENAME_EXCHANGE), trees included. */

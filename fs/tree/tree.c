@@ -77,7 +77,7 @@ void tree_stat_node(const struct tree *tree, const struct store_node *node, stru
 	struct stat attr = {
 		.st_ino = (ino_t)node->id,
 		.st_mode = type_of(node->kind) | mode,
-		.st_nlink = 1,
+		.st_nlink = node->kind == STORE_DIR ? 2 + (nlink_t)node->subdirs : 1,
 		.st_uid = node->uid >= 0 ? (uid_t)node->uid : tree->options.uid,
 		.st_gid = node->gid >= 0 ? (gid_t)node->gid : tree->options.gid,
 		.st_size = (off_t)node->size,
