@@ -20,7 +20,6 @@ struct job {
 	struct store_attr attr;
 	struct draft *draft;
 	struct stat stat; /* the answer, where it has attributes (ino is not 0) */
-	bool lasting;
 };
 
 static int64_t deadline_after(int ms)
@@ -194,7 +193,7 @@ static void job_answer(void *arg)
 {
 	struct job *job = arg;
 	if (job->ino)
-		reply_attr(job->mount, job->req, &job->stat, job->lasting);
+		reply_attr(job->mount, job->req, &job->stat, false);
 	else
 		reply_error(job->req, 0);
 	job_free(job);
@@ -203,12 +202,16 @@ static void job_answer(void *arg)
 /*
  * The change is made: the answer waits until everybody sees it. Not so for a directory's attributes: the kernel holds the
  * directory's lock until it has them, and the publisher may be waiting for that very lock.
+ *
+ * The answer's attributes are not to be cached: the kernel takes them without asking whether they were invalidated meanwhile
+ * (fs/fuse/dir.c, fuse_do_setattr; it does ask for those of GETATTR).
  */
 static void job_publish(struct job *job, const char *what, int64_t change)
 {
 	struct mount *mount = job->mount;
+	bool lasting;
 	int r = job->ino ? tree_getattr(mount->tree, mount->writer_reader, job->ino, &job->stat,
-				   &job->lasting)
+				   &lasting)
 			 : 0;
 	if (r < 0)
 		job_end(job, what, r);
