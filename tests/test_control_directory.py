@@ -389,6 +389,15 @@ class StatusTest(TestCase):
         self.assertEqual(self.status(mnt)['hidden']['count'], 5)
         self.assertLessEqual({'..x', 'b/c', 'é..ü', r'a\xff\x00', 'y' * 200 + '...'}, set(names))
 
+    def test_it_tells_the_last_error(self):
+        mnt = self.mount({'a': 'V = 1\n'}, 'busy_timeout=100')
+        self.assertIsNone(self.status(mnt)['last_error'])
+        with contextlib.closing(sqlite3.connect(mnt.database.path)) as other:
+            other.execute('BEGIN IMMEDIATE')
+            self.assertEqual(refused((mnt.path / 'a.py').write_text, 'V = 2\n'), 'EBUSY')
+            other.rollback()
+        self.assertRegex(self.status(mnt)['last_error'], 'a.py.*lock')
+
     def test_it_is_there_after_many_hidden_rows(self):
         mnt = self.mount({f'..{i}': '' for i in range(1000)})
         hidden = self.status(mnt)['hidden']
