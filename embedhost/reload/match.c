@@ -173,60 +173,62 @@ static int match_names(struct batch *batch, struct member *member)
 	return PyErr_Occurred() ? -1 : 0;
 }
 
-static Py_ssize_t nested_count(PyObject *consts, PyObject *qualname)
+/* The code objects among the constants: qualified name -> list, in the order of the source. */
+static PyObject *nested_codes(PyObject *consts)
 {
-	Py_ssize_t count = 0;
+	PyObject *by_name = PyDict_New(), *empty, *list;
 
-	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(consts); i++) {
+	for (Py_ssize_t i = 0; by_name && i < PyTuple_GET_SIZE(consts); i++) {
 		PyObject *code = PyTuple_GET_ITEM(consts, i);
 
-		if (PyCode_Check(code) &&
-			PyUnicode_Compare(((PyCodeObject *)code)->co_qualname, qualname) == 0)
-			count++;
+		if (!PyCode_Check(code))
+			continue;
+		empty = PyList_New(0);
+		list = empty ? PyDict_SetDefault(
+				       by_name, ((PyCodeObject *)code)->co_qualname, empty)
+			     : NULL;
+		if (!list || PyList_Append(list, code) < 0)
+			Py_CLEAR(by_name);
+		Py_XDECREF(empty);
 	}
-	return count;
+	return by_name;
 }
 
-static PyObject *nested_get(PyObject *consts, PyObject *qualname, Py_ssize_t index)
-{
-	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(consts); i++) {
-		PyObject *code = PyTuple_GET_ITEM(consts, i);
+static int match_codes(struct batch *batch, PyCodeObject *old, PyCodeObject *fresh);
 
-		if (PyCode_Check(code) &&
-			PyUnicode_Compare(((PyCodeObject *)code)->co_qualname, qualname) == 0 &&
-			index-- == 0)
-			return code;
+static int match_code_lists(struct batch *batch, PyObject *olds, PyObject *news)
+{
+	int result = 0;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(olds); i++) {
+		PyObject *old = PyList_GET_ITEM(olds, i), *fresh = PyList_GET_ITEM(news, i);
+
+		result = codes_add(batch, old, fresh);
+		if (result == 0)
+			result = match_codes(batch, (PyCodeObject *)old, (PyCodeObject *)fresh);
 	}
-	return NULL;
+	return result;
 }
 
 /* Several of one name (lambdas) are told apart by their order, if there are as many as before. */
 static int match_codes(struct batch *batch, PyCodeObject *old, PyCodeObject *fresh)
 {
-	PyObject *olds = old->co_consts, *news = fresh->co_consts;
+	PyObject *olds = nested_codes(old->co_consts), *news = NULL, *name, *was, *is;
+	Py_ssize_t position = 0;
+	int result = -1;
 
-	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(olds); i++) {
-		PyObject *code = PyTuple_GET_ITEM(olds, i), *match = NULL, *name;
-		Py_ssize_t before = 0;
-
-		if (!PyCode_Check(code))
-			continue;
-		name = ((PyCodeObject *)code)->co_qualname;
-		for (Py_ssize_t k = 0; k < i; k++)
-			if (PyCode_Check(PyTuple_GET_ITEM(olds, k)) &&
-				PyUnicode_Compare(
-					((PyCodeObject *)PyTuple_GET_ITEM(olds, k))->co_qualname,
-					name) == 0)
-				before++;
-		if (nested_count(olds, name) == nested_count(news, name))
-			match = nested_get(news, name, before);
-		if (!match)
-			continue;
-		if (codes_add(batch, code, match) < 0 ||
-			match_codes(batch, (PyCodeObject *)code, (PyCodeObject *)match) < 0)
-			return -1;
+	if (olds)
+		news = nested_codes(fresh->co_consts);
+	if (news)
+		result = 0;
+	while (result == 0 && PyDict_Next(olds, &position, &name, &was)) {
+		is = PyDict_GetItemWithError(news, name);
+		if (is && PyList_GET_SIZE(was) == PyList_GET_SIZE(is))
+			result = match_code_lists(batch, was, is);
 	}
-	return 0;
+	Py_XDECREF(olds);
+	Py_XDECREF(news);
+	return result;
 }
 
 int match_member(struct batch *batch, struct member *member)
