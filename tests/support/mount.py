@@ -96,7 +96,14 @@ class Mount:
     def _answers(self):
         if self._daemon.status is not None:
             raise CommandFailed(self._daemon.args, self._daemon.status, '', self._daemon.output)
-        return is_mounted(self.path) and os.path.isdir(self.path)
+        if not is_mounted(self.path):
+            return False
+        try:
+            # Of a dead mount that is being mounted over the kernel still knows the attributes; this asks the daemon.
+            os.statvfs(self.path)
+        except OSError:
+            return False
+        return True
 
     @property
     def pid(self):
