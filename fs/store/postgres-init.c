@@ -84,17 +84,43 @@ static int check_column(
 	return err;
 }
 
-static int check_existing(struct init *init)
+static int run_text(struct init *init, const char *text)
+{
+	char *real = sql_substitute(text, init->table, init->name, init->source);
+	if (!real)
+		return store_fail(-ENOMEM, "out of memory");
+	int err = postgres_execute(init->connection, real);
+	free(real);
+	return err;
+}
+
+/* A unique index on the name alone that tells all bytes apart. */
+static int make_unique(struct init *init)
+{
+	bool there;
+	int err = query_is(init, UNIQUE_INDEX, "t", &there);
+	if (err || there)
+		return err;
+	err = run_text(init,
+		"CREATE UNIQUE INDEX pymodfs_row_name ON \"module\" (\"name\" COLLATE \"C\")");
+	if (err == -EINVAL)
+		err = store_fail(err,
+			"%s: names stand more than once in %s.%s; make them unique first",
+			init->shown, init->table, init->name);
+	return err;
+}
+
+static int adopt_existing(struct init *init)
 {
 	int err = check_column(init, COLUMN("$2"), init->name, "--name-column", false);
 	if (!err)
 		err = check_column(init, COLUMN("$3"), init->source, "--source-column", true);
 	if (!err && !strcmp(init->name, init->source))
 		err = store_fail(-EINVAL, "name and source can't be the same column");
-	return err;
+	return err ? err : make_unique(init);
 }
 
-static int check_table(struct init *init)
+static int adopt_table(struct init *init)
 {
 	char *kind;
 	int err = query(init, RELATION, &kind);
@@ -107,7 +133,7 @@ static int check_table(struct init *init)
 	else if (strcmp(kind, "r"))
 		err = store_fail(-EINVAL, "%s: %s is no ordinary table", init->shown, init->table);
 	else
-		err = check_existing(init);
+		err = adopt_existing(init);
 	free(kind);
 	return err;
 }
@@ -137,31 +163,6 @@ static int check_encoding(struct init *init)
 	return err;
 }
 
-static int run_text(struct init *init, const char *text)
-{
-	char *real = sql_substitute(text, init->table, init->name, init->source);
-	if (!real)
-		return store_fail(-ENOMEM, "out of memory");
-	int err = postgres_execute(init->connection, real);
-	free(real);
-	return err;
-}
-
-static int make_unique(struct init *init)
-{
-	bool there;
-	int err = query_is(init, UNIQUE_INDEX, "t", &there);
-	if (err || there)
-		return err;
-	err = run_text(init,
-		"CREATE UNIQUE INDEX pymodfs_row_name ON \"module\" (\"name\" COLLATE \"C\")");
-	if (err == -EINVAL)
-		err = store_fail(err,
-			"%s: names stand more than once in %s.%s; make them unique first",
-			init->shown, init->table, init->name);
-	return err;
-}
-
 static int note_identifiers(struct init *init)
 {
 	char *unused;
@@ -180,11 +181,9 @@ static int set_up(struct init *init)
 {
 	int err = check_encoding(init);
 	if (!err)
-		err = check_table(init);
+		err = adopt_table(init);
 	if (!err)
 		err = run_text(init, store_schema_postgres);
-	if (!err)
-		err = make_unique(init);
 	return err ? err : note_identifiers(init);
 }
 

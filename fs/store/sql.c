@@ -100,11 +100,11 @@ static const char *const texts[N_SQL] = {
 	[SQL_DELETE_NODE] = "DELETE FROM pymodfs_node WHERE id = ?1",
 	[SQL_SAVE_RESOURCE] = "INSERT INTO pymodfs_resource (node, content) VALUES (?1, ?2)"
 			      " ON CONFLICT (node) DO UPDATE SET content = excluded.content",
-	[SQL_KEEP_RESOURCE] =
-		"UPDATE pymodfs_version SET content ="
-		" (SELECT content FROM pymodfs_resource WHERE node = ?1)"
-		" WHERE id = (SELECT version FROM pymodfs_node WHERE id = ?1)"
-		" AND (SELECT value <> 0 FROM pymodfs_setting WHERE key = 'resource_history')",
+	[SQL_KEEP_RESOURCE] = "UPDATE pymodfs_version SET content ="
+			      " (SELECT content FROM pymodfs_resource WHERE node = ?1)"
+			      " WHERE id = (SELECT version FROM pymodfs_node WHERE id = ?1)"
+			      " AND (SELECT CAST(value AS INTEGER) <> 0 FROM pymodfs_setting WHERE "
+			      "key = 'resource_history')",
 	[SQL_DELETE_RESOURCE] = "DELETE FROM pymodfs_resource WHERE node = ?1",
 	[SQL_SAME_RESOURCE] = "SELECT 1 FROM pymodfs_resource WHERE node = ?1 AND content = ?2",
 	[SQL_RENEW] = "INSERT INTO pymodfs_renew (node, size) VALUES (?1, ?2)",

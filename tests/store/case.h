@@ -9,12 +9,14 @@
 #include "store.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct env {
-	char path[4096]; /* the database */
+	char path[4096]; /* the database, or its URL */
+	bool postgres;
 	struct store *store;
 	struct store_reader *reader;
 };
@@ -24,6 +26,7 @@ typedef void case_fn(struct env *env);
 struct test_case {
 	const char *name;
 	case_fn *run;
+	bool sqlite; /* needs SQLite, for its statements or for what it is about */
 };
 
 /* One table a file; each ends with an empty entry. */

@@ -107,35 +107,32 @@ static void change_something(struct env *env)
 		commit(txn);
 }
 
+static const char *const sqlite_changes[] = {
+	"REPLACE INTO module VALUES ('n%d.n%d.n%d', 'r%d')",
+	"UPDATE OR REPLACE module SET name = 'n%d', source = 'u%d%d%d' WHERE name ="
+	" (SELECT name FROM module ORDER BY random() LIMIT 1)",
+	"DELETE FROM module WHERE name = (SELECT name FROM module ORDER BY random() LIMIT 1)",
+	"UPDATE OR IGNORE module SET name = 'x..' || name WHERE name LIKE '%%n%d';"
+	" UPDATE OR IGNORE module SET name = substr(name, 4) WHERE name LIKE 'x..%%'",
+};
+
+static const char *const postgres_changes[] = {
+	"INSERT INTO module VALUES ('n%d.n%d.n%d', 'r%d') ON CONFLICT (name) DO UPDATE SET source "
+	"= excluded.source",
+	"UPDATE module SET name = 'n%1$d', source = 'u%2$d%3$d%4$d' WHERE name ="
+	" (SELECT name FROM module ORDER BY random() LIMIT 1) AND NOT EXISTS (SELECT 1 FROM module "
+	"WHERE name = 'n%1$d')",
+	"DELETE FROM module WHERE name = (SELECT name FROM module ORDER BY random() LIMIT 1)",
+	"UPDATE module SET name = 'x..' || name WHERE name LIKE '%%n%d';"
+	" UPDATE module SET name = substr(name, 4) WHERE name LIKE 'x..%%'",
+};
+
 static void change_by_sql(struct env *env)
 {
-	char statement[300];
-	int n = rand() % 6;
-	switch (rand() % 4) {
-	case 0:
-		snprintf(statement, sizeof(statement),
-			"REPLACE INTO module VALUES ('n%d.n%d.n%d', 'r%d')", n, rand() % 6,
-			rand() % 6, rand());
-		break;
-	case 1:
-		snprintf(statement, sizeof(statement),
-			"UPDATE OR REPLACE module SET name = 'n%d', source = 'u%d' WHERE name ="
-			" (SELECT name FROM module ORDER BY random() LIMIT 1)",
-			n, rand());
-		break;
-	case 2:
-		snprintf(statement, sizeof(statement),
-			"DELETE FROM module WHERE name = (SELECT name FROM module"
-			" ORDER BY random() LIMIT 1)");
-		break;
-	case 3:
-		snprintf(statement, sizeof(statement),
-			"UPDATE OR IGNORE module SET name = 'x..' || name || 'n%d' WHERE name LIKE"
-			" '%%n%d'; UPDATE OR IGNORE module SET name = substr(name, 4) WHERE name "
-			"LIKE 'x..%%'",
-			n, n);
-		break;
-	}
+	char statement[400];
+	int which = rand() % 4, a = rand() % 6, b = rand() % 6, c = rand() % 6, d = rand() % 6;
+	const char *format = env->postgres ? postgres_changes[which] : sqlite_changes[which];
+	snprintf(statement, sizeof(statement), format, a, b, c, d);
 	sql(env, statement);
 }
 
@@ -146,7 +143,7 @@ static void test_every_state_of_a_random_history_is_read_back(struct env *env)
 	const char *seed = getenv("STORE_TEST_SEED");
 	srand(seed ? (unsigned)atoi(seed) : 1);
 	/* Contents of plain files are compared too. */
-	sql(env, "UPDATE pymodfs_setting SET value = 1 WHERE key = 'resource_history'");
+	sql(env, "UPDATE pymodfs_setting SET value = '1' WHERE key = 'resource_history'");
 	for (int i = 0; i < STEPS; i++) {
 		for (int j = 0; j < 4; j++) {
 			if (rand() % 4)
@@ -174,7 +171,7 @@ static void test_states_beyond_what_the_feed_keeps_are_not_there(struct env *env
 	struct store_node node;
 	make(env, STORE_ROOT, "a.py", "1");
 	make(env, STORE_ROOT, "b.py", "1");
-	sql(env, "INSERT INTO pymodfs_setting VALUES ('feed_start', 2)");
+	sql(env, "INSERT INTO pymodfs_setting VALUES ('feed_start', '2')");
 	CHECK_INT(store_at_lookup(env->reader, 1, "a.py", &node), -ENOENT);
 	CHECK_INT(store_at_list(env->reader, 1, "", NULL, NULL), -ENOENT);
 	CHECK_INT(store_at_lookup(env->reader, 2, "a.py", &node), 0);

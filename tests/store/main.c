@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * store_test CASE DIR runs one case in the empty directory DIR; store_test --list names them all.
+ * store_test CASE DIR runs one case in the empty directory DIR, or in the empty database that DIR names when
+ * it is a URL; store_test --list names them all, store_test --portable those that run on any engine.
  */
 #include "case.h"
 #include "init.h"
@@ -17,7 +18,8 @@ static void run_case(const struct test_case *test, const char *dir)
 {
 	struct env env = {.store = NULL};
 	bool fresh;
-	snprintf(env.path, sizeof(env.path), "%s/modules.db", dir);
+	env.postgres = strstr(dir, "://");
+	snprintf(env.path, sizeof(env.path), env.postgres ? "%s" : "%s/modules.db", dir);
 	CHECK_INT(store_init(env.path, &(struct store_init_options){0}, &fresh), 0);
 	CHECK_INT(store_open(env.path, &(struct store_options){.busy_timeout_ms = 200}, &env.store),
 		0);
@@ -32,7 +34,7 @@ int main(int argc, char **argv)
 {
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		for (const struct test_case *test = tables[i]; test->name; test++) {
-			if (argc == 2 && !strcmp(argv[1], "--list")) {
+			if (argc == 2 && (!strcmp(argv[1], "--list") || !test->sqlite)) {
 				puts(test->name);
 			} else if (argc == 3 && !strcmp(argv[1], test->name)) {
 				run_case(test, argv[2]);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The helpers that case.h declares. */
 #include "case.h"
-
-#include <sqlite3.h>
+#include "client.h"
 
 struct store_txn *begin(struct env *env)
 {
@@ -69,41 +68,23 @@ void remove_file(struct env *env, int64_t id)
 	commit(txn);
 }
 
-static sqlite3 *connect_client(struct env *env)
-{
-	sqlite3 *client;
-	CHECK_INT(sqlite3_open(env->path, &client), SQLITE_OK);
-	sqlite3_busy_timeout(client, 10000);
-	return client;
-}
-
 void sql(struct env *env, const char *statements)
 {
-	sqlite3 *client = connect_client(env);
-	if (sqlite3_exec(client, statements, NULL, NULL, NULL) != SQLITE_OK) {
-		fprintf(stderr, "%s: %s\n", statements, sqlite3_errmsg(client));
-		exit(1);
-	}
-	sqlite3_close(client);
+	if (env->postgres)
+		postgres_sql(env->path, statements);
+	else
+		sqlite_sql(env->path, statements);
 }
 
 char *sql_value(struct env *env, const char *query)
 {
-	sqlite3 *client = connect_client(env);
-	sqlite3_stmt *statement;
-	CHECK_INT(sqlite3_prepare_v2(client, query, -1, &statement, NULL), SQLITE_OK);
-	CHECK_INT(sqlite3_step(statement), SQLITE_ROW);
-	const char *text = (const char *)sqlite3_column_text(statement, 0);
-	char *copy = strdup(text ? text : "");
-	sqlite3_finalize(statement);
-	sqlite3_close(client);
-	return copy;
+	return env->postgres ? postgres_value(env->path, query) : sqlite_value(env->path, query);
 }
 
 int64_t sql_number(struct env *env, const char *query)
 {
 	char *text = sql_value(env, query);
-	int64_t number = strtoll(text, NULL, 10);
+	int64_t number = *text == 't' ? 1 : strtoll(text, NULL, 10);
 	free(text);
 	return number;
 }
@@ -253,6 +234,7 @@ char *dump(struct env *env, int64_t change)
 
 static const struct {
 	const char *what, *query; /* counts the violations */
+	bool sqlite;
 } invariants[] = {
 	{"every named row has a node, and every module node a row",
 		"SELECT (SELECT count(*) FROM module WHERE name NOT IN (SELECT name FROM "
@@ -269,7 +251,8 @@ static const struct {
 		" WHERE v.content IS NOT NULL"},
 	{"the size is that of the source",
 		"SELECT count(*) FROM pymodfs_node n JOIN module m ON m.name = n.name"
-		" WHERE n.size <> coalesce(length(CAST(m.source AS BLOB)), 0)"},
+		" WHERE n.size <> coalesce(length(CAST(m.source AS BLOB)), 0)",
+		true},
 	{"every other file has its content, and nothing else has",
 		"SELECT (SELECT count(*) FROM pymodfs_node WHERE kind IN ('f', 'l')"
 		" AND id NOT IN (SELECT node FROM pymodfs_resource)) + (SELECT count(*) FROM "
@@ -278,7 +261,8 @@ static const struct {
 	{"a directory's path is its parent's and its name",
 		"SELECT count(*) FROM pymodfs_node n LEFT JOIN pymodfs_node d ON d.id = n.parent "
 		"WHERE n.kind = 'd'"
-		" AND n.id <> 1 AND n.path IS NOT CASE d.path WHEN '' THEN n.base ELSE d.path || "
+		" AND n.id <> 1 AND coalesce(n.path, '?') <> CASE d.path WHEN '' THEN n.base ELSE "
+		"d.path || "
 		"'/' || n.base END"},
 	{"a visible module's place is that of its name",
 		"SELECT count(*) FROM pymodfs_node n LEFT JOIN pymodfs_node d ON d.id = n.parent "
@@ -290,17 +274,20 @@ static const struct {
 					"pymodfs_node d ON d.id = n.parent AND d.kind = 'd'"
 					" WHERE n.parent IS NOT NULL AND d.id IS NULL"},
 	{"no directory stays that nothing needs",
-		"SELECT count(*) FROM pymodfs_node n WHERE n.auto AND NOT EXISTS"
+		"SELECT count(*) FROM pymodfs_node n WHERE n.auto <> 0 AND NOT EXISTS"
 		" (SELECT 1 FROM pymodfs_node c WHERE c.parent = n.id)"},
-	{"nobody is left as the origin", "SELECT count(*) FROM pymodfs_origin"},
+	{"nobody is left as the origin",
+		"SELECT count(*) FROM pymodfs_origin WHERE command IS NOT NULL"},
 	{"the database is sound",
-		"SELECT integrity_check <> 'ok' FROM pragma_integrity_check LIMIT 1"},
+		"SELECT integrity_check <> 'ok' FROM pragma_integrity_check LIMIT 1", true},
 };
 
 void check_invariants(struct env *env)
 {
 	for (size_t i = 0; i < sizeof(invariants) / sizeof(invariants[0]); i++) {
-		int64_t violations = sql_number(env, invariants[i].query);
+		int64_t violations = env->postgres && invariants[i].sqlite
+					     ? 0
+					     : sql_number(env, invariants[i].query);
 		if (violations) {
 			fprintf(stderr, "%lld times it is not so that %s\n", (long long)violations,
 				invariants[i].what);

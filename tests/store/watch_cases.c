@@ -19,6 +19,8 @@ static void commit_in_child(struct env *env, const char *statement)
 {
 	pid_t pid = fork();
 	if (!pid) {
+		if (env->postgres)
+			execlp("psql", "psql", "-q", "-c", statement, env->path, NULL);
 		execlp("sqlite3", "sqlite3", "-cmd", ".timeout 5000", env->path, statement, NULL);
 		_exit(127);
 	}

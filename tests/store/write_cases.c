@@ -74,6 +74,10 @@ static void test_awkward_names_are_kept(struct env *env)
 	struct store_node dir = make_dir(env, STORE_ROOT, "d'\"\\%");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char path[300], *text;
+		if (env->postgres && strchr(names[i], '\xff')) {
+			CHECK_INT(try_create(env, dir.id, names[i], STORE_FILE), -EILSEQ);
+			continue;
+		}
 		make(env, dir.id, names[i], names[i]);
 		snprintf(path, sizeof(path), "d'\"\\%%/%s", names[i]);
 		text = text_of(env, path);
@@ -438,7 +442,7 @@ static void test_old_contents_of_other_files_are_kept_when_the_setting_says_so(s
 	size_t size;
 	save(env, node.id, "two");
 	CHECK_INT(store_read(env->reader, node.version, &data, &size), -ESTALE);
-	sql(env, "UPDATE pymodfs_setting SET value = 1 WHERE key = 'resource_history'");
+	sql(env, "UPDATE pymodfs_setting SET value = '1' WHERE key = 'resource_history'");
 	struct store_node two = lookup(env, "f.txt");
 	save(env, node.id, "three");
 	struct store_node three = lookup(env, "f.txt");
@@ -514,7 +518,7 @@ static void test_a_full_disk_refuses_the_save_and_nothing_lingers(struct env *en
 
 const struct test_case write_cases[] = {
 	{"a_full_disk_refuses_the_save_and_nothing_lingers",
-		test_a_full_disk_refuses_the_save_and_nothing_lingers},
+		test_a_full_disk_refuses_the_save_and_nothing_lingers, true},
 	{"a_new_file_is_a_row_or_a_resource", test_a_new_file_is_a_row_or_a_resource},
 	{"a_link_is_kept_with_its_target", test_a_link_is_kept_with_its_target},
 	{"names_that_cannot_be_made_are_refused", test_names_that_cannot_be_made_are_refused},
@@ -522,8 +526,8 @@ const struct test_case write_cases[] = {
 	{"every_save_is_a_version_whose_second_is_above_the_one_before",
 		test_every_save_is_a_version_whose_second_is_above_the_one_before},
 	{"seconds_grow_over_a_deletion_too", test_seconds_grow_over_a_deletion_too},
-	{"equal_bytes_make_no_version", test_equal_bytes_make_no_version},
-	{"replace_and_upsert_end_right", test_replace_and_upsert_end_right},
+	{"equal_bytes_make_no_version", test_equal_bytes_make_no_version, true},
+	{"replace_and_upsert_end_right", test_replace_and_upsert_end_right, true},
 	{"explicit_times_and_attributes_are_honoured",
 		test_explicit_times_and_attributes_are_honoured},
 	{"a_directorys_mtime_grows_with_each_entry",
@@ -538,17 +542,17 @@ const struct test_case write_cases[] = {
 	{"the_transactions_reader_sees_its_own_changes",
 		test_the_transaction_s_reader_sees_its_own_changes},
 	{"a_lock_held_by_another_is_waited_for_and_then_reported",
-		test_a_lock_held_by_another_is_waited_for_and_then_reported},
+		test_a_lock_held_by_another_is_waited_for_and_then_reported, true},
 	{"threads_save_one_after_another", test_threads_save_one_after_another},
 	{"a_constraint_of_the_users_table_is_an_error_with_its_name",
-		test_a_constraint_of_the_users_table_is_an_error_with_its_name},
+		test_a_constraint_of_the_users_table_is_an_error_with_its_name, true},
 	{"a_trigger_of_the_users_table_may_change_what_is_saved",
-		test_a_trigger_of_the_users_table_may_change_what_is_saved},
+		test_a_trigger_of_the_users_table_may_change_what_is_saved, true},
 	{"who_made_a_change_is_recorded_and_raw_sql_is_nobody",
 		test_who_made_a_change_is_recorded_and_raw_sql_is_nobody},
 	{"old_contents_of_other_files_are_kept_when_the_setting_says_so",
 		test_old_contents_of_other_files_are_kept_when_the_setting_says_so},
 	{"a_node_without_its_row_is_stale_and_not_empty",
-		test_a_row_of_a_table_without_its_content_is_stale_and_not_empty},
+		test_a_row_of_a_table_without_its_content_is_stale_and_not_empty, true},
 	{0},
 };
