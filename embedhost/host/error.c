@@ -70,18 +70,17 @@ static void set_exit(PyObject *code)
 	PyObject *text;
 
 	error_clear();
-	exit_requested = true;
 	exit_status = 0;
-	if (!code || code == Py_None)
-		return;
-	if (PyLong_Check(code)) {
+	if (code && PyLong_Check(code)) {
 		exit_status = (int)(PyLong_AsUnsignedLongLongMask(code) & 0xff);
-		return;
+	} else if (code && code != Py_None) {
+		exit_status = 1;
+		text = PyObject_Str(code);
+		text_replace(
+			strdup(text && PyUnicode_AsUTF8(text) ? PyUnicode_AsUTF8(text) : "?"));
+		Py_XDECREF(text);
 	}
-	exit_status = 1;
-	text = PyObject_Str(code);
-	text_replace(strdup(text && PyUnicode_AsUTF8(text) ? PyUnicode_AsUTF8(text) : "?"));
-	Py_XDECREF(text);
+	exit_requested = true;
 }
 
 static int take_system_exit(void)

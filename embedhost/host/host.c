@@ -41,9 +41,39 @@ static PyStatus config_set_strings(PyConfig *to, const struct pymodhost_config *
 		status = PyConfig_SetBytesString(to, &to->program_name, from->program);
 	if (!PyStatus_Exception(status) && from->bytecode_dir)
 		status = PyConfig_SetBytesString(to, &to->pycache_prefix, from->bytecode_dir);
-	if (!PyStatus_Exception(status) && from->argc)
-		status = PyConfig_SetBytesArgv(to, from->argc, from->argv);
 	return status;
+}
+
+/* Strings are UTF-8, whatever the locale says. */
+static int set_argv(const struct pymodhost_config *config)
+{
+	PyObject *argv = PyList_New(0), *item;
+	int result = argv ? 0 : -1;
+
+	for (int i = 0; result == 0 && i < config->argc; i++) {
+		const char *text = config->argv[i];
+
+		item = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "surrogateescape");
+		result = item ? PyList_Append(argv, item) : -1;
+		Py_XDECREF(item);
+	}
+	if (result == 0 && config->argc)
+		result = PySys_SetObject("argv", argv);
+	Py_XDECREF(argv);
+	return result < 0 ? error_take_exception() : 0;
+}
+
+static PyStatus preinitialize(const struct pymodhost_config *config)
+{
+	PyPreConfig python;
+
+	if (config->isolated) {
+		PyPreConfig_InitIsolatedConfig(&python);
+		python.utf8_mode = 1;
+	} else {
+		PyPreConfig_InitPythonConfig(&python);
+	}
+	return Py_PreInitialize(&python);
 }
 
 static int interpreter_start(const struct pymodhost_config *config)
@@ -53,6 +83,9 @@ static int interpreter_start(const struct pymodhost_config *config)
 
 	if (PyImport_AppendInittab("pymodhost", module_create) < 0)
 		return error_set(-ENOMEM, "out of memory");
+	status = preinitialize(config);
+	if (PyStatus_Exception(status))
+		return error_set(-ENOEXEC, "Python can't start: %s", status.err_msg);
 	if (config->isolated)
 		PyConfig_InitIsolatedConfig(&python);
 	else
@@ -133,6 +166,8 @@ static int host_start(struct pymodhost *host, const struct pymodhost_config *con
 	}
 	host_enter(&visit);
 	code = module_ensure();
+	if (code == 0)
+		code = set_argv(config);
 	if (code == 0)
 		code = watch_paths(config);
 	host_leave(&visit);

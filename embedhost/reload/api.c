@@ -227,8 +227,3 @@ PyObject *engine_source(PyObject *name)
 	Py_XDECREF(spec);
 	return text;
 }
-
-PyObject *engine_holders(PyObject *name)
-{
-	return PyList_New(0);
-}

@@ -49,6 +49,7 @@ struct member {
 /* From an object of the new version to the one that it becomes. */
 struct mapping {
 	PyObject *from, *to;
+	bool becomes; /* a class of another layout: here `from` is the old one */
 	UT_hash_handle hh;
 };
 
@@ -91,6 +92,7 @@ struct batch {
 	struct mapping *young; /* functions and classes made since the batch began */
 	PyObject *caches;      /* list: wrappers whose results are stale */
 	unsigned int finished; /* bodies so far */
+	bool becomes;	       /* some class of the map does */
 	struct mapping *codes; /* old code -> new code */
 	uint64_t filter[256];  /* which pointers may be in map */
 	struct journal journal;
@@ -119,6 +121,8 @@ void member_destroy(struct member *member);
 
 /* map.c */
 int map_add(struct batch *batch, PyObject *from, PyObject *to);
+int map_add_becomes(struct batch *batch, PyObject *old, PyObject *fresh);
+bool map_becomes(struct batch *batch, PyObject *old);
 PyObject *map_get(struct batch *batch, PyObject *object); /* borrowed; itself if not mapped */
 PyObject *map_get_deep(struct batch *batch, PyObject *object);
 bool map_touches(struct batch *batch, PyObject *object);
@@ -154,6 +158,8 @@ int function_match(struct batch *batch, PyObject *old, PyObject *fresh);
 int function_update(struct batch *batch, PyObject *old, PyObject *fresh);
 int class_match(struct batch *batch, PyObject *old, PyObject *fresh);
 int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
+int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
+int class_follow(struct batch *batch, PyTypeObject *type);
 void class_move_registrations(struct batch *batch);
 
 /* heap.c */

@@ -78,7 +78,10 @@ static int commit_objects(struct batch *batch)
 	for (mapping = batch->map; result == 0 && mapping; mapping = mapping->hh.next) {
 		PyObject *fresh = mapping->from, *old = mapping->to;
 
-		if (PyFunction_Check(old))
+		if (mapping->becomes)
+			result = class_become(
+				batch, (PyTypeObject *)mapping->from, (PyTypeObject *)mapping->to);
+		else if (PyFunction_Check(old))
 			result = function_update(batch, old, fresh);
 		else if (PyType_Check(old))
 			result = class_update(batch, (PyTypeObject *)old, (PyTypeObject *)fresh);
@@ -197,6 +200,8 @@ static int record_update(struct batch *batch, struct member *member)
 	if (!record && record_create(member->name, &record) < 0)
 		return -1;
 	record_set(&record->module, Py_NewRef(member->live));
+	if (record->code && holders_note(record, record->code) < 0)
+		return -1;
 	record_set(&record->source, Py_NewRef(member->bytes));
 	record_set(&record->seen, NULL);
 	record_set(&record->code, Py_NewRef(member->code));

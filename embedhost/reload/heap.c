@@ -127,6 +127,55 @@ static int rewrite_instance(struct batch *batch, PyObject *object)
 	return hits ? rewrite_body(batch, object, hits) : 0;
 }
 
+static bool has_becoming(struct batch *batch, PyObject *tuple)
+{
+	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++)
+		if (map_becomes(batch, PyTuple_GET_ITEM(tuple, i)))
+			return true;
+	return false;
+}
+
+static bool is_bases_of_subclass(PyTypeObject *type, PyObject *tuple)
+{
+	PyObject *key, *reference, *subclass;
+	Py_ssize_t position = 0;
+
+	if (!type->tp_subclasses)
+		return false;
+	while (PyDict_Next(type->tp_subclasses, &position, &key, &reference)) {
+		subclass = PyWeakref_GET_OBJECT(reference);
+		if (PyType_Check(subclass) && ((PyTypeObject *)subclass)->tp_bases == tuple)
+			return true;
+	}
+	return false;
+}
+
+/* The tuple is the bases or the resolution order of one of the classes in it, or of one below. */
+static bool is_used_by_class(PyObject *tuple)
+{
+	PyTypeObject *first;
+
+	if (!PyTuple_GET_SIZE(tuple))
+		return false;
+	first = (PyTypeObject *)PyTuple_GET_ITEM(tuple, 0);
+	if (first->tp_mro == tuple || first->tp_bases == tuple)
+		return true;
+	return is_bases_of_subclass(first, tuple);
+}
+
+/* Resolution orders and descriptors are the inside of a class that stays what it is. */
+static bool is_inside_of_class(struct batch *batch, PyObject *object)
+{
+	if (Py_TYPE(object) == &PyMemberDescr_Type || Py_TYPE(object) == &PyGetSetDescr_Type)
+		return true;
+	if (!batch->becomes || !PyTuple_CheckExact(object) || !has_becoming(batch, object))
+		return false;
+	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++)
+		if (!PyType_Check(PyTuple_GET_ITEM(object, i)))
+			return false;
+	return is_used_by_class(object);
+}
+
 /* Bases of a class that is new with this batch. What has an old counterpart is class.c's. */
 static int rewrite_type(struct batch *batch, PyTypeObject *type)
 {
@@ -134,12 +183,16 @@ static int rewrite_type(struct batch *batch, PyTypeObject *type)
 	bool same = true;
 	int result = 0;
 
+	if (batch->becomes && class_follow(batch, type) < 0)
+		return -1;
 	if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || !type->tp_bases ||
 		map_get(batch, (PyObject *)type) != (PyObject *)type)
 		return 0;
 	if (rewrite_values(batch, type->tp_dict) < 0)
 		return -1;
 	PyType_Modified(type);
+	if (has_becoming(batch, type->tp_bases))
+		return 0; /* its instances are laid out as its base's were */
 	bases = map_get_deep(batch, type->tp_bases);
 	same = bases == type->tp_bases;
 	if (bases && !same)
@@ -153,7 +206,7 @@ static int rewrite_class_of(struct batch *batch, PyObject *object)
 {
 	PyObject *type = (PyObject *)Py_TYPE(object), *mapped = map_get(batch, type);
 
-	if (mapped == type || PyType_Check(object))
+	if (mapped == type || PyType_Check(object) || map_becomes(batch, type))
 		return 0;
 	_PyObject_GetDictPtr(object); /* shared keys belong to the class that it had */
 	return journal_class_set(&batch->journal, object, (PyTypeObject *)mapped);
@@ -278,7 +331,7 @@ static int rewrite_other(struct batch *batch, PyObject *object)
 		return -1;
 	if (PyFunction_Check(object) && rewrite_code(batch, (PyFunctionObject *)object) < 0)
 		return -1;
-	if (PyType_Check(object))
+	if (PyType_Check(object) || is_inside_of_class(batch, object))
 		return 0;
 	hits = count_hits(batch, object);
 	if (!hits)
@@ -457,7 +510,7 @@ int heap_rewrite(struct batch *batch, PyObject *young)
 	if (frames_of_threads(batch) < 0 || rewrite_list(batch, young) < 0 ||
 		is_held_elsewhere(batch, young, &held) < 0)
 		return -1;
-	if (!held)
+	if (!held && !batch->becomes)
 		return 0;
 	all = heap_objects(-1);
 	result = all ? rewrite_list(batch, all) : -1;

@@ -19,7 +19,7 @@ static int mapping_put(struct mapping **map, PyObject *from, PyObject *to)
 	HASH_FIND_PTR(*map, &from, mapping);
 	if (mapping)
 		return 0;
-	mapping = malloc(sizeof(*mapping));
+	mapping = calloc(1, sizeof(*mapping));
 	if (!mapping) {
 		PyErr_NoMemory();
 		return -1;
@@ -53,6 +53,28 @@ PyObject *map_get(struct batch *batch, PyObject *object)
 	if (batch->filter[bit / 64] >> bit % 64 & 1)
 		HASH_FIND_PTR(batch->map, &object, mapping);
 	return mapping ? mapping->to : object;
+}
+
+/* References to the old class shall lead to the new one. */
+int map_add_becomes(struct batch *batch, PyObject *old, PyObject *fresh)
+{
+	struct mapping *mapping;
+
+	if (map_add(batch, old, fresh) < 0)
+		return -1;
+	HASH_FIND_PTR(batch->map, &old, mapping);
+	if (mapping)
+		mapping->becomes = batch->becomes = true;
+	return 0;
+}
+
+bool map_becomes(struct batch *batch, PyObject *old)
+{
+	struct mapping *mapping = NULL;
+
+	if (batch->becomes)
+		HASH_FIND_PTR(batch->map, &old, mapping);
+	return mapping && mapping->becomes;
 }
 
 bool map_is_taken(struct batch *batch, PyObject *to)

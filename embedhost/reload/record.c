@@ -90,6 +90,7 @@ void record_forget(struct record *record)
 	Py_XDECREF(record->source);
 	Py_XDECREF(record->seen);
 	Py_XDECREF(record->code);
+	Py_XDECREF(record->outdated);
 	Py_XDECREF(record->uses);
 	Py_XDECREF(record->defined);
 	Py_XDECREF(record->inner_names);

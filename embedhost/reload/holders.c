@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who still runs or holds an old version.
+ *
+ * A version that went can live on in its code: in a frame on some thread's stack, a generator or
+ * coroutine that was not resumed since, a function that the new version doesn't have. For each
+ * module there are weak references to the code objects of its earlier versions; those that are
+ * alive when somebody asks have a holder. The list shrinks with each reload to what is held.
+ */
+#include "batch.h"
+
+#define Py_BUILD_CORE_MODULE 1
+#include <internal/pycore_frame.h>
+
+static int note_code(PyObject *list, PyObject *code)
+{
+	PyObject *consts = ((PyCodeObject *)code)->co_consts, *reference;
+	int result;
+
+	reference = PyWeakref_NewRef(code, NULL);
+	result = reference ? PyList_Append(list, reference) : -1;
+	Py_XDECREF(reference);
+	for (Py_ssize_t i = 0; result == 0 && i < PyTuple_GET_SIZE(consts); i++)
+		if (PyCode_Check(PyTuple_GET_ITEM(consts, i)))
+			result = note_code(list, PyTuple_GET_ITEM(consts, i));
+	return result;
+}
+
+static PyObject *living(PyObject *references)
+{
+	PyObject *list = PyList_New(0);
+
+	for (Py_ssize_t i = 0; list && references && i < PyList_GET_SIZE(references); i++)
+		if (PyWeakref_GET_OBJECT(PyList_GET_ITEM(references, i)) != Py_None &&
+			PyList_Append(list, PyList_GET_ITEM(references, i)) < 0)
+			Py_CLEAR(list);
+	return list;
+}
+
+int holders_note(struct record *record, PyObject *code)
+{
+	PyObject *list = living(record->outdated);
+
+	if (!list || note_code(list, code) < 0) {
+		Py_XDECREF(list);
+		return -1;
+	}
+	record_set(&record->outdated, list);
+	return 0;
+}
+
+static int add_text(PyObject *list, PyObject *text)
+{
+	int result = text ? PyList_Append(list, text) : -1;
+
+	Py_XDECREF(text);
+	return result;
+}
+
+static int add_frame(PyObject *list, PyObject *codes, _PyInterpreterFrame *frame, const char *kind)
+{
+	PyObject *code = (PyObject *)frame->f_code;
+	int line;
+
+	if (PySet_Contains(codes, code) != 1)
+		return PyErr_Occurred() ? -1 : 0;
+	line = PyCode_Addr2Line(
+		frame->f_code, _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT));
+	return add_text(list,
+		PyUnicode_FromFormat("%s %U, %U:%d", kind, frame->f_code->co_qualname,
+			frame->f_code->co_filename, line));
+}
+
+static int add_threads(PyObject *list, PyObject *codes)
+{
+	PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+	int result = 0;
+
+	for (; result == 0 && thread; thread = PyThreadState_Next(thread)) {
+		_PyInterpreterFrame *frame = thread->cframe ? thread->cframe->current_frame : NULL;
+
+		for (; result == 0 && frame; frame = frame->previous)
+			if (frame->owner != FRAME_OWNED_BY_GENERATOR)
+				result = add_frame(list, codes, frame, "running");
+	}
+	return result;
+}
+
+static const char *generator_kind(PyObject *object)
+{
+	if (PyCoro_CheckExact(object))
+		return "coroutine";
+	if (PyAsyncGen_CheckExact(object))
+		return "asynchronous generator";
+	return PyGen_Check(object) ? "generator" : NULL;
+}
+
+static int add_object(PyObject *list, PyObject *codes, PyObject *object)
+{
+	const char *kind = generator_kind(object);
+	PyFunctionObject *function = (PyFunctionObject *)object;
+
+	if (kind) {
+		PyGenObject *generator = (PyGenObject *)object;
+
+		if (generator->gi_frame_state >= FRAME_CLEARED)
+			return 0;
+		return add_frame(
+			list, codes, (_PyInterpreterFrame *)generator->gi_iframe, kind);
+	}
+	if (!PyFunction_Check(object) || PySet_Contains(codes, function->func_code) != 1)
+		return PyErr_Occurred() ? -1 : 0;
+	return add_text(list, PyUnicode_FromFormat("function %U", function->func_qualname));
+}
+
+static int add_heap(PyObject *list, PyObject *codes)
+{
+	PyObject *gc = PyImport_ImportModule("gc"), *objects = NULL;
+	int result;
+
+	if (gc)
+		objects = PyObject_CallMethod(gc, "get_objects", NULL);
+	result = objects ? 0 : -1;
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(objects); i++)
+		result = add_object(list, codes, PyList_GET_ITEM(objects, i));
+	Py_XDECREF(objects);
+	Py_XDECREF(gc);
+	return result;
+}
+
+static PyObject *living_codes(struct record *record)
+{
+	PyObject *references = living(record->outdated), *codes = PySet_New(NULL);
+
+	for (Py_ssize_t i = 0; references && codes && i < PyList_GET_SIZE(references); i++)
+		if (PySet_Add(codes,
+			    PyWeakref_GET_OBJECT(PyList_GET_ITEM(references, i))) < 0)
+			Py_CLEAR(codes);
+	if (!references)
+		Py_CLEAR(codes);
+	Py_XDECREF(references);
+	return codes;
+}
+
+PyObject *engine_holders(PyObject *name)
+{
+	struct record *record = record_find(name);
+	PyObject *list = PyList_New(0), *codes;
+
+	if (!record || !list)
+		return list;
+	codes = living_codes(record);
+	if (!codes || (PySet_GET_SIZE(codes) &&
+			      (add_threads(list, codes) < 0 || add_heap(list, codes) < 0)))
+		Py_CLEAR(list);
+	Py_XDECREF(codes);
+	return list;
+}
