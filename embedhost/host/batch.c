@@ -82,9 +82,25 @@ static int check_loaded(const char *module, bool record_only)
 		record_only ? " from a watched directory" : "");
 }
 
+static int check_exists(const char *module)
+{
+	struct visit_python visit;
+	PyObject *name;
+	bool absent;
+
+	host_enter(&visit);
+	name = name_object(module);
+	absent = name && !is_in(name, false) && engine_module_exists(name) == 0;
+	Py_XDECREF(name);
+	host_leave(&visit);
+	return absent ? error_set(-ENOENT, "no module named '%s'", module) : 0;
+}
+
 int pymodhost_load(struct pymodhost *host, const char *module, struct pymodhost_report **ret_report)
 {
-	return with_name(host, module, engine_load, ret_report);
+	int code = host && module && *module ? check_exists(module) : 0;
+
+	return code < 0 ? code : with_name(host, module, engine_load, ret_report);
 }
 
 int pymodhost_reload(

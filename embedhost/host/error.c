@@ -76,8 +76,7 @@ static void set_exit(PyObject *code)
 	} else if (code && code != Py_None) {
 		exit_status = 1;
 		text = PyObject_Str(code);
-		text_replace(
-			strdup(text && PyUnicode_AsUTF8(text) ? PyUnicode_AsUTF8(text) : "?"));
+		text_replace(strdup(text && PyUnicode_AsUTF8(text) ? PyUnicode_AsUTF8(text) : "?"));
 		Py_XDECREF(text);
 	}
 	exit_requested = true;

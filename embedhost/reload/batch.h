@@ -92,7 +92,7 @@ struct batch {
 	struct mapping *young; /* functions and classes made since the batch began */
 	PyObject *caches;      /* list: wrappers whose results are stale */
 	unsigned int finished; /* bodies so far */
-	bool becomes;	       /* some class of the map does */
+	bool becomes;          /* some class of the map does */
 	struct mapping *codes; /* old code -> new code */
 	uint64_t filter[256];  /* which pointers may be in map */
 	struct journal journal;

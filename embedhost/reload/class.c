@@ -266,8 +266,8 @@ int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 static bool name_is_of_class(PyObject *name)
 {
 	return PyUnicode_CompareWithASCIIString(name, "__module__") == 0 ||
-		PyUnicode_CompareWithASCIIString(name, "__doc__") == 0 ||
-		PyUnicode_CompareWithASCIIString(name, "__slots__") == 0;
+	       PyUnicode_CompareWithASCIIString(name, "__doc__") == 0 ||
+	       PyUnicode_CompareWithASCIIString(name, "__slots__") == 0;
 }
 
 /* What the instances of the old layout need to keep is about their memory. */

@@ -47,13 +47,14 @@ struct record {
 	PyObject *
 		inner_names; /* dict: qualname of a class or function -> frozenset: its attributes */
 	struct stamp stamp;
-	PyObject *seen;   /* bytes last read, if they are not in effect yet, else NULL */
-	bool moved;       /* its name leads to another file */
-	bool gone;        /* its name leads nowhere any more */
-	PyObject *outdated; /* list of weak references: code of earlier versions that somebody had */
-	uint64_t version; /* successful runs of the body */
-	uint64_t order;   /* of the first run: when Python would run it */
-	bool main;        /* runs as __main__ under its own name too */
+	PyObject *seen; /* bytes last read, if they are not in effect yet, else NULL */
+	bool moved;     /* its name leads to another file */
+	bool gone;      /* its name leads nowhere any more */
+	PyObject
+		*outdated; /* list of weak references: code of earlier versions that somebody had */
+	uint64_t version;  /* successful runs of the body */
+	uint64_t order;    /* of the first run: when Python would run it */
+	bool main;         /* runs as __main__ under its own name too */
 	UT_hash_handle hh, hh_path;
 };
 
@@ -99,9 +100,9 @@ PyObject *engine_unload(PyObject *name);
 PyObject *engine_reload_all(void);
 PyObject *engine_run(PyObject *text, PyObject *filename);
 PyObject *engine_source(PyObject *name);
-PyObject *engine_holders(PyObject *name); /* a list of str */
+PyObject *engine_holders(PyObject *name);                /* a list of str */
 int holders_note(struct record *record, PyObject *code); /* of the version that goes */
-int engine_module_exists(PyObject *name); /* 1, 0, or -1 with an exception */
+int engine_module_exists(PyObject *name);                /* 1, 0, or -1 with an exception */
 int engine_run_main(PyObject *name);
 
 /* record.c */

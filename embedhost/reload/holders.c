@@ -49,6 +49,16 @@ int holders_note(struct record *record, PyObject *code)
 	return 0;
 }
 
+/* By identity: an unchanged function's new code equals its old. */
+static int codes_have(PyObject *codes, PyObject *code)
+{
+	PyObject *address = PyLong_FromVoidPtr(code);
+	int found = address ? PySet_Contains(codes, address) : -1;
+
+	Py_XDECREF(address);
+	return found;
+}
+
 static int add_text(PyObject *list, PyObject *text)
 {
 	int result = text ? PyList_Append(list, text) : -1;
@@ -62,13 +72,12 @@ static int add_frame(PyObject *list, PyObject *codes, _PyInterpreterFrame *frame
 	PyObject *code = (PyObject *)frame->f_code;
 	int line;
 
-	if (PySet_Contains(codes, code) != 1)
+	if (codes_have(codes, code) != 1)
 		return PyErr_Occurred() ? -1 : 0;
 	line = PyCode_Addr2Line(
 		frame->f_code, _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT));
-	return add_text(list,
-		PyUnicode_FromFormat("%s %U, %U:%d", kind, frame->f_code->co_qualname,
-			frame->f_code->co_filename, line));
+	return add_text(list, PyUnicode_FromFormat("%s %U, %U:%d", kind, frame->f_code->co_qualname,
+				      frame->f_code->co_filename, line));
 }
 
 static int add_threads(PyObject *list, PyObject *codes)
@@ -105,10 +114,9 @@ static int add_object(PyObject *list, PyObject *codes, PyObject *object)
 
 		if (generator->gi_frame_state >= FRAME_CLEARED)
 			return 0;
-		return add_frame(
-			list, codes, (_PyInterpreterFrame *)generator->gi_iframe, kind);
+		return add_frame(list, codes, (_PyInterpreterFrame *)generator->gi_iframe, kind);
 	}
-	if (!PyFunction_Check(object) || PySet_Contains(codes, function->func_code) != 1)
+	if (!PyFunction_Check(object) || codes_have(codes, function->func_code) != 1)
 		return PyErr_Occurred() ? -1 : 0;
 	return add_text(list, PyUnicode_FromFormat("function %U", function->func_qualname));
 }
@@ -128,28 +136,31 @@ static int add_heap(PyObject *list, PyObject *codes)
 	return result;
 }
 
-static PyObject *living_codes(struct record *record)
+/* The addresses of code objects that are alive. */
+static PyObject *living_codes(PyObject *references)
 {
-	PyObject *references = living(record->outdated), *codes = PySet_New(NULL);
+	PyObject *codes = PySet_New(NULL), *address;
 
-	for (Py_ssize_t i = 0; references && codes && i < PyList_GET_SIZE(references); i++)
-		if (PySet_Add(codes,
-			    PyWeakref_GET_OBJECT(PyList_GET_ITEM(references, i))) < 0)
+	for (Py_ssize_t i = 0; codes && i < PyList_GET_SIZE(references); i++) {
+		address = PyLong_FromVoidPtr(PyWeakref_GET_OBJECT(PyList_GET_ITEM(references, i)));
+		if (!address || PySet_Add(codes, address) < 0)
 			Py_CLEAR(codes);
-	if (!references)
-		Py_CLEAR(codes);
-	Py_XDECREF(references);
+		Py_XDECREF(address);
+	}
 	return codes;
 }
 
 PyObject *engine_holders(PyObject *name)
 {
 	struct record *record = record_find(name);
-	PyObject *list = PyList_New(0), *codes;
+	PyObject *list = PyList_New(0), *references, *codes = NULL;
 
 	if (!record || !list)
 		return list;
-	codes = living_codes(record);
+	references = living(record->outdated);
+	if (references)
+		codes = living_codes(references);
+	Py_XDECREF(references);
 	if (!codes || (PySet_GET_SIZE(codes) &&
 			      (add_threads(list, codes) < 0 || add_heap(list, codes) < 0)))
 		Py_CLEAR(list);
