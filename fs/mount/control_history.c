@@ -173,10 +173,11 @@ static int add_name(void *arg, const char *text)
 	HASH_FIND_STR(names->seen, text, name);
 	if (name)
 		return 0;
-	name = malloc(sizeof(*name) + strlen(text) + 1);
+	size_t size = strlen(text) + 1;
+	name = malloc(sizeof(*name) + size);
 	if (!name)
 		return -ENOMEM;
-	strcpy(name->text, text);
+	memcpy(name->text, text, size);
 	HASH_ADD_STR(names->seen, text, name);
 	return control_listing_add(names->listing, text, S_IFDIR);
 }

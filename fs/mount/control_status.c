@@ -132,20 +132,23 @@ static json_t *json_status(
 		(json_int_t)getpid(), "mountpoint", json_path(mount->mountpoint), "read_only",
 		(int)mount->read_only, "allow_other", (int)mount->allow_other, "generation",
 		(json_int_t)feed_generation(mount->feed), "counts", json_counts(counts), "hidden",
-		json_hidden(counts, names), "caches", json_caches(control), "last_error", json_last_error());
+		json_hidden(counts, names), "caches", json_caches(control), "last_error",
+		json_last_error());
 }
 
 static int print(const json_t *status, char **ret_text, size_t *ret_size)
 {
 	char *text = json_dumps(status, JSON_INDENT(2));
-	char *line = text ? realloc(text, strlen(text) + 2) : NULL;
+	size_t size = text ? strlen(text) : 0;
+	char *line = text ? realloc(text, size + 2) : NULL;
 	if (!line) {
 		free(text);
 		return -ENOMEM;
 	}
-	strcat(line, "\n");
+	line[size] = '\n';
+	line[size + 1] = '\0';
 	*ret_text = line;
-	*ret_size = strlen(line);
+	*ret_size = size + 1;
 	return 0;
 }
 
