@@ -98,6 +98,11 @@ CREATE TABLE pymodfs_origin (
 	command TEXT
 );
 
+-- Rows that a REPLACE may have deleted because of a key other than the name: until the end of the statement.
+CREATE TABLE pymodfs_suspect (
+	name
+);
+
 CREATE VIEW pymodfs_now (ns) AS
 SELECT CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER) * 1000000;
 
@@ -170,6 +175,7 @@ CREATE UNIQUE INDEX pymodfs_node_base ON pymodfs_node (parent, base) WHERE paren
 CREATE INDEX pymodfs_node_parent ON pymodfs_node (parent) WHERE parent IS NOT NULL;
 CREATE INDEX pymodfs_node_dirs ON pymodfs_node (parent) WHERE kind = 'd';
 CREATE UNIQUE INDEX pymodfs_node_name ON pymodfs_node (name) WHERE name IS NOT NULL;
+CREATE INDEX pymodfs_node_other ON pymodfs_node (kind) WHERE kind <> 'm';
 CREATE INDEX pymodfs_node_hidden ON pymodfs_node (id) WHERE parent IS NULL;
 CREATE INDEX pymodfs_version_node ON pymodfs_version (node);
 CREATE INDEX pymodfs_change_path ON pymodfs_change (dir, base);
@@ -400,6 +406,36 @@ CREATE TRIGGER pymodfs_row_delete AFTER DELETE ON "module" WHEN OLD."name" IS NO
 BEGIN
 	INSERT INTO pymodfs_keep VALUES (OLD."name", OLD."source");
 	DELETE FROM pymodfs_node WHERE name = OLD."name";
+END;
+
+-- Where the user's table has other keys than the name, init adds triggers that fill pymodfs_suspect; then
+-- whoever is gone is gone, and the others' content is stored once again.
+CREATE TRIGGER pymodfs_row_insert_suspect AFTER INSERT ON "module"
+WHEN EXISTS (SELECT 1 FROM pymodfs_suspect)
+BEGIN
+	DELETE FROM pymodfs_node WHERE name IN (
+		SELECT s.name FROM pymodfs_suspect s
+		WHERE NOT EXISTS (SELECT 1 FROM "module" WHERE "name" = s.name COLLATE BINARY)
+	);
+	UPDATE pymodfs_version SET content = NULL WHERE id IN (
+		SELECT n.version FROM pymodfs_suspect s JOIN pymodfs_node n ON n.name = s.name
+		WHERE s.name IS NOT NEW."name" COLLATE BINARY
+	);
+	DELETE FROM pymodfs_suspect;
+END;
+
+CREATE TRIGGER pymodfs_row_update_suspect AFTER UPDATE ON "module"
+WHEN EXISTS (SELECT 1 FROM pymodfs_suspect)
+BEGIN
+	DELETE FROM pymodfs_node WHERE name IN (
+		SELECT s.name FROM pymodfs_suspect s
+		WHERE NOT EXISTS (SELECT 1 FROM "module" WHERE "name" = s.name COLLATE BINARY)
+	);
+	UPDATE pymodfs_version SET content = NULL WHERE id IN (
+		SELECT n.version FROM pymodfs_suspect s JOIN pymodfs_node n ON n.name = s.name
+		WHERE s.name IS NOT NEW."name" COLLATE BINARY AND s.name IS NOT OLD."name" COLLATE BINARY
+	);
+	DELETE FROM pymodfs_suspect;
 END;
 
 INSERT INTO pymodfs_setting (key, value) VALUES

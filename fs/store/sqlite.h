@@ -36,6 +36,11 @@ int sqlite_load_setting(sqlite3 *handle, const char *path, struct db_setting *re
 
 int sqlite_init(const char *url, const struct store_init_options *options, bool *ret_fresh);
 
+/* ---- sqlite-keys.c ---- */
+
+/* The triggers that watch the keys of the user's table other than its name; inside init's transaction. */
+int sqlite_watch_keys(sqlite3 *handle, const char *table, const char *name, const char *source);
+
 /* ---- sqlite-watch.c ---- */
 
 int sqlite_watch_create(struct store *store, struct store_watch **ret_watch);

@@ -150,6 +150,27 @@ class AdoptionTest(InitCase):
         self.assertIn('CHECK', self.assert_refused('import', path, self.dir / 'tree', names='large.py'))
         self.assertEqual(Database(path).execute('SELECT count(*) FROM "my scripts"'), [(1000,)])
 
+    def test_replacing_rows_by_another_key_ends_right(self):
+        path = self.raw('CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, source, slug TEXT UNIQUE COLLATE NOCASE, '
+                        'x, y, UNIQUE (x, y)); INSERT INTO t(id, name, source, slug, x, y) VALUES '
+                        "(1, 'a', 'A', 'sa', 1, 1), (2, 'b', 'B', 'sb', 1, 2), (3, 'c', 'C', 'sc', 2, 1), (4, 'd', 'D', 'sd', 2, 2)")
+        pymodfs('init', path, '--table', 't')
+        database = Database(path, 't')
+        for statement, names, kept in (
+                ("INSERT OR REPLACE INTO t(id, name, source) VALUES (1, 'new', 'N')", 'b c d new', 'A'),
+                ("INSERT OR REPLACE INTO t(name, source, slug) VALUES ('e', 'E', 'SB')", 'c d e new', 'A B'),
+                ("UPDATE OR REPLACE t SET x = 2, y = 2 WHERE name = 'c'", 'c e new', 'A B D'),
+                ("INSERT OR IGNORE INTO t(id, name) VALUES (3, 'never')", 'c e new', 'A B C D'),
+                ("UPDATE OR IGNORE t SET slug = 'sb' WHERE name = 'c'", 'c e new', 'A B C D E'),
+                ("REPLACE INTO t(id, name, source) VALUES (3, 'c', 'C2'), (3, 'f', 'F')", 'e f new', 'A B C C2 D')):
+            with self.subTest(statement):
+                database.shell(statement + ';')
+                self.assertEqual(database.execute("SELECT group_concat(name, ' ') FROM (SELECT name FROM pymodfs_node "
+                                                  "WHERE kind = 'm' ORDER BY name)"), [(names,)])
+                self.assertEqual(database.execute("SELECT group_concat(content, ' ') FROM (SELECT content "
+                                                  "FROM pymodfs_version WHERE content IS NOT NULL ORDER BY content)"), [(kept,)])
+        self.assertEqual(database.execute('SELECT count(*) FROM pymodfs_suspect'), [(0,)])
+
     def test_names_that_stand_twice_are_refused(self):
         path = self.raw("CREATE TABLE t(name TEXT, source); INSERT INTO t VALUES ('a', 1), ('a', 2), ('b', 3)")
         self.assertIn('unique', self.assert_untouched(path, '--table', 't', names='t.name'))
