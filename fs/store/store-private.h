@@ -19,6 +19,8 @@ struct store {
 	/* Held from store_begin() to commit or abort; protects writer and txn. */
 	pthread_mutex_t write_lock;
 	struct db *writer; /* opened by the first store_begin() */
+	pthread_mutex_t own_lock; /* protects own */
+	struct own_range *own; /* own.c */
 };
 
 struct store_reader {
@@ -29,11 +31,19 @@ struct store_reader {
 struct store_txn {
 	struct store *store;
 	struct store_reader reader;
+	int64_t since; /* the newest change before it */
 };
 
 /* ---- store.c ---- */
 
 void setting_finish(struct db_setting *setting);
+
+/* ---- own.c ---- */
+
+/* A transaction that makes the changes first to last is about to be committed; it was not, after all. */
+void own_add(struct store *store, int64_t first, int64_t last);
+void own_remove(struct store *store, int64_t first);
+void own_finish(struct store *store);
 
 /* ---- node.c ---- */
 

@@ -60,6 +60,7 @@ int store_open(const char *url, const struct store_options *options, struct stor
 		store->options.busy_timeout_ms = 5000;
 	store->engine = engine_for(url);
 	pthread_mutex_init(&store->write_lock, NULL);
+	pthread_mutex_init(&store->own_lock, NULL);
 	int err = -ENOMEM;
 	store->url = strdup(url);
 	if (!store->url) {
@@ -86,6 +87,8 @@ void store_close(struct store *store)
 		return;
 	if (store->writer)
 		store->engine->close(store->writer);
+	own_finish(store);
+	pthread_mutex_destroy(&store->own_lock);
 	pthread_mutex_destroy(&store->write_lock);
 	setting_finish(&store->setting);
 	free(store->connection);

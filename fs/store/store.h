@@ -214,6 +214,11 @@ int store_begin(struct store *store, const struct store_origin *origin, int time
  */
 int store_commit(struct store_txn *txn, int64_t *ret_change);
 void store_abort(struct store_txn *txn);
+/*
+ * Did a transaction of this very store object make the change? To be asked for ascending ids: what is below one that was asked for is
+ * forgotten.
+ */
+bool store_is_own(struct store *store, int64_t change);
 /* Reads inside the transaction, its own changes included. Ends with it. */
 struct store_reader *store_txn_reader(struct store_txn *txn);
 

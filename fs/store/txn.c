@@ -31,7 +31,8 @@ static int lock_writer(struct store *store, int64_t deadline)
 	return err ? store_fail(-err, "%s", strerror(err)) : 0;
 }
 
-static int begin_locked(struct store *store, const struct store_origin *origin, int64_t deadline)
+static int begin_locked(struct store *store, const struct store_origin *origin, int64_t deadline,
+	int64_t *ret_since)
 {
 	int err = 0;
 	if (!store->writer)
@@ -40,11 +41,13 @@ static int begin_locked(struct store *store, const struct store_origin *origin, 
 		return err;
 	int64_t left = deadline - now_ms();
 	err = store->engine->begin_write(store->writer, left > 0 ? (int)left : 0);
-	if (err || !origin)
+	if (err)
 		return err;
-	err = db_do(store->writer, SQL_SET_ORIGIN,
-		DB_VALUES(db_int_or_null(origin->uid), db_int_or_null(origin->pid),
-			db_text(origin->command)));
+	err = db_number(store->writer, SQL_LAST_CHANGE, DB_NO_VALUES, 0, ret_since);
+	if (!err && origin)
+		err = db_do(store->writer, SQL_SET_ORIGIN,
+			DB_VALUES(db_int_or_null(origin->uid), db_int_or_null(origin->pid),
+				db_text(origin->command)));
 	if (err)
 		store->engine->rollback(store->writer);
 	return err;
@@ -63,7 +66,7 @@ int store_begin(struct store *store, const struct store_origin *origin, int time
 	int err = lock_writer(store, deadline);
 	if (err)
 		goto free_txn;
-	err = begin_locked(store, origin, deadline);
+	err = begin_locked(store, origin, deadline, &txn->since);
 	if (err)
 		goto unlock;
 	txn->store = store;
@@ -92,10 +95,14 @@ int store_commit(struct store_txn *txn, int64_t *ret_change)
 	int err = db_do(db, SQL_CLEAR_ORIGIN, DB_NO_VALUES);
 	if (!err)
 		err = db_number(db, SQL_LAST_CHANGE, DB_NO_VALUES, 0, &change);
-	if (!err)
+	if (!err) {
+		own_add(txn->store, txn->since + 1, change);
 		err = db->engine->commit(db);
-	else
+		if (err)
+			own_remove(txn->store, txn->since + 1);
+	} else {
 		db->engine->rollback(db);
+	}
 	txn_finish(txn);
 	if (!err)
 		*ret_change = change;
