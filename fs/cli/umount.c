@@ -25,6 +25,8 @@
 #include <unistd.h>
 
 #define END_TIMEOUT_MS 30000
+#define ECHO_TIMEOUT_MS 5000
+#define ECHO_PAUSE_MS 10
 
 static const char help[] =
 	"Usage: pymodfs umount [--lazy] MNT\n"
@@ -69,20 +71,37 @@ static bool is_our_mount(const char *path)
 	return ours;
 }
 
+/* NULL: not known, or the daemon is gone. The caller has to json_decref() it. */
+static json_t *read_status(const char *path)
+{
+	char *file;
+	if (asprintf(&file, "%s/.pymodfs/status", path) < 0)
+		return NULL;
+	json_t *status = json_load_file(file, 0, NULL);
+	free(file);
+	return status;
+}
+
 /* A descriptor of the daemon's process, or -1: not known, or gone. */
 static int daemon_fd(const char *path)
 {
-	char *file;
 	int fd = -1;
-	if (asprintf(&file, "%s/.pymodfs/status", path) < 0)
-		return -1;
-	json_t *status = json_load_file(file, 0, NULL);
+	json_t *status = read_status(path);
 	json_int_t pid = json_integer_value(json_object_get(status, "pid"));
 	if (pid > 0)
 		fd = pidfd_open((pid_t)pid, 0);
 	json_decref(status);
-	free(file);
 	return fd;
+}
+
+/* Is the daemon still repeating changes for who watches the mount? While it does, it uses the mount itself. */
+static bool is_echoing(const char *path)
+{
+	json_t *status = read_status(path);
+	json_t *echo = json_object_get(status, "echo");
+	bool echoing = json_integer_value(json_object_get(echo, "waiting")) > 0;
+	json_decref(status);
+	return echoing;
 }
 
 static int run_fusermount(const char *path, bool lazy)
@@ -110,6 +129,19 @@ static int unmount(const char *path, bool lazy)
 	return run_fusermount(path, lazy);
 }
 
+static int unmount_in_peace(const char *path, bool lazy)
+{
+	bool again = true;
+	int err = unmount(path, lazy);
+	for (int waited = 0; err == -EBUSY && again && waited < ECHO_TIMEOUT_MS;
+		waited += ECHO_PAUSE_MS) {
+		again = is_echoing(path);
+		(void)poll(NULL, 0, ECHO_PAUSE_MS);
+		err = unmount(path, lazy);
+	}
+	return err;
+}
+
 static int wait_for_end(const char *path, int fd)
 {
 	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
@@ -123,7 +155,7 @@ static int wait_for_end(const char *path, int fd)
 static int take_down(const char *path, bool lazy)
 {
 	int fd = daemon_fd(path);
-	int err = unmount(path, lazy);
+	int err = unmount_in_peace(path, lazy);
 	int status = 0;
 	if (err == -EBUSY)
 		status = cli_fail(

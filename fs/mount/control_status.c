@@ -122,18 +122,28 @@ static json_t *json_last_error(void)
 	return *line ? json_bytes(line, strlen(line), sizeof(line)) : json_null();
 }
 
+/* null: off. */
+static json_t *json_echo(struct echo *echo)
+{
+	pid_t pid;
+	size_t waiting;
+	if (!echo_get_status(echo, &pid, &waiting))
+		return json_null();
+	return json_pack("{s:I,s:I}", "pid", (json_int_t)pid, "waiting", (json_int_t)waiting);
+}
+
 static json_t *json_status(
 	struct control *control, const struct store_counts *counts, json_t *names)
 {
 	struct mount *mount = control->mount;
-	return json_pack("{s:s,s:o,s:o,s:s,s:I,s:o,s:b,s:b,s:I,s:o,s:o,s:o,s:o}", "pymodfs",
+	return json_pack("{s:s,s:o,s:o,s:s,s:I,s:o,s:b,s:b,s:I,s:o,s:o,s:o,s:o,s:o}", "pymodfs",
 		PYMODFS_VERSION, "store", json_url(store_url(mount->store)), "table",
 		json_path(store_table(mount->store)), "uuid", store_uuid(mount->store), "pid",
 		(json_int_t)getpid(), "mountpoint", json_path(mount->mountpoint), "read_only",
 		(int)mount->read_only, "allow_other", (int)mount->allow_other, "generation",
 		(json_int_t)feed_generation(mount->feed), "counts", json_counts(counts), "hidden",
-		json_hidden(counts, names), "caches", json_caches(control), "last_error",
-		json_last_error());
+		json_hidden(counts, names), "caches", json_caches(control), "echo",
+		json_echo(mount->echo), "last_error", json_last_error());
 }
 
 static int print(const json_t *status, char **ret_text, size_t *ret_size)

@@ -134,6 +134,17 @@ static int session_create(struct mount *mount, const struct mount_options *optio
 
 /* ---- the parts ---- */
 
+/* First of all, because it forks. */
+static int create_echo(struct mount *mount, const struct mount_options *options)
+{
+	if (!options->echo || options->read_only)
+		return 0;
+	int r = echo_create(mount->mountpoint, &mount->echo);
+	if (r < 0)
+		fprintf(stderr, "pymodfs: can't start a process: %s\n", strerror(-r));
+	return r;
+}
+
 static int open_store(struct mount *mount, const struct mount_options *options)
 {
 	struct store_options store_options = {
@@ -185,6 +196,8 @@ static int start_threads(struct mount *mount)
 	int r = writer_create(mount, &mount->writer);
 	if (r == 0)
 		r = publisher_create(mount, &mount->publisher);
+	if (r == 0)
+		r = echo_start(mount->echo);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return r;
 }
@@ -193,6 +206,7 @@ static void take_apart(struct mount *mount)
 {
 	writer_destroy(mount->writer);
 	publisher_destroy(mount->publisher);
+	echo_destroy(mount->echo);
 	pycache_destroy(mount->pycache);
 	control_destroy(mount->control);
 	feed_destroy(mount->feed);
@@ -225,7 +239,9 @@ static int run_session(struct mount *mount)
 
 static int run(struct mount *mount, const struct mount_options *options)
 {
-	int r = open_store(mount, options);
+	int r = create_echo(mount, options);
+	if (r == 0)
+		r = open_store(mount, options);
 	if (r < 0)
 		return r;
 	r = create_tree(mount, options);

@@ -25,6 +25,7 @@ struct pycache;
 struct control;
 struct writer;
 struct publisher;
+struct echo;
 
 struct mount {
 	struct fuse_session *session;
@@ -37,6 +38,7 @@ struct mount {
 	struct pycache *pycache;
 	struct writer *writer;
 	struct publisher *publisher;
+	struct echo *echo; /* NULL: off */
 	const char *mountpoint;
 	uid_t uid; /* owner of what has no owner of its own */
 	gid_t gid;
@@ -59,6 +61,7 @@ extern const struct fuse_lowlevel_ops version_ops; /* committed versions */
 extern const struct fuse_lowlevel_ops draft_ops;   /* uncommitted content */
 extern const struct fuse_lowlevel_ops control_ops; /* .pymodfs */
 extern const struct fuse_lowlevel_ops pycache_ops; /* __pycache__ */
+extern const struct fuse_lowlevel_ops echo_ops;    /* anything, for the echo's process */
 
 /* What libfuse is given: dispatches on the class. */
 extern const struct fuse_lowlevel_ops mount_ops;
@@ -112,6 +115,31 @@ void publisher_destroy(struct publisher *publisher);
 void publisher_wait(struct mount *mount, int64_t change, void (*done)(void *arg), void *arg);
 /* Something has a time now that the publisher has to look at (tree_next_expiry). */
 void publisher_wake(struct mount *mount);
+
+/* ---- the echo (echo.c): changes made behind the mount, repeated for those who watch it ---- */
+/*
+ * Forks the echo's process: before there is a thread, a database and a session. It will look for the mount
+ * at mountpoint, which must stay valid.
+ */
+int echo_create(const char *mountpoint, struct echo **ret_echo);
+/* Starts its thread. */
+int echo_start(struct echo *echo);
+void echo_destroy(struct echo *echo);
+/*
+ * For the publisher's thread, while it publishes a batch: somebody else's change is to be repeated once the batch is published. known:
+ * the kernel knows the directory. And: the old version of the change's file is in use, so it may be watched itself.
+ */
+void echo_add(struct mount *mount, const struct store_change *change, bool known);
+void echo_add_replaced(struct mount *mount, const struct store_change *change);
+/* The batch is published. */
+void echo_publish(struct mount *mount);
+/* False: there is none (any more). waiting: how many changes are still to be repeated. */
+bool echo_get_status(struct echo *echo, pid_t *ret_pid, size_t *ret_waiting);
+/* Is it the echo's process that asks? */
+bool echo_is_caller(fuse_req_t req);
+/* Its LOOKUP and GETATTR; false: it is to be told what everybody is. */
+bool echo_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+bool echo_getattr(fuse_req_t req, fuse_ino_t ino);
 
 /* ---- small helpers (reply.c) ---- */
 /* For readdirplus. */

@@ -27,18 +27,31 @@ static const struct fuse_lowlevel_ops *ops_of(fuse_ino_t ino)
 		return &control_ops;
 	case INO_PYCACHE:
 		return &pycache_ops;
+	case INO_ECHO:
+		return &echo_ops;
 	}
 	return &dir_ops;
 }
 
-#define DISPATCH(ino, handler, error, ...)                         \
+/* Those that answer the caller of what would change something. */
+static const struct fuse_lowlevel_ops *ops_of_change(fuse_req_t req, fuse_ino_t ino)
+{
+	return echo_is_caller(req) ? &echo_ops : ops_of(ino);
+}
+
+#define DISPATCH_TO(table, handler, error, ...)                    \
 	do {                                                       \
-		const struct fuse_lowlevel_ops *ops = ops_of(ino); \
+		const struct fuse_lowlevel_ops *ops = table;       \
 		if (ops->handler)                                  \
 			ops->handler(__VA_ARGS__);                 \
 		else                                               \
 			fuse_reply_err(req, error);                \
 	} while (0)
+
+#define DISPATCH(ino, handler, error, ...) \
+	DISPATCH_TO(ops_of(ino), handler, error, __VA_ARGS__)
+#define DISPATCH_CHANGE(ino, handler, error, ...) \
+	DISPATCH_TO(ops_of_change(req, ino), handler, error, __VA_ARGS__)
 
 static bool is_dir(fuse_ino_t ino)
 {
@@ -81,7 +94,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		control_reply_root(mount, req);
 	else if (is_pycache(parent, name))
 		pycache_lookup_root(mount, req, ino_get_id(parent));
-	else
+	else if (!echo_is_caller(req) || !echo_lookup(req, parent, name))
 		DISPATCH(parent, lookup, ENOTDIR, req, parent, name);
 }
 
@@ -109,13 +122,14 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	DISPATCH(ino, getattr, ENOSYS, req, ino, fi);
+	if (!echo_is_caller(req) || !echo_getattr(req, ino))
+		DISPATCH(ino, getattr, ENOSYS, req, ino, fi);
 }
 
 static void op_setattr(
 	fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set, struct fuse_file_info *fi)
 {
-	DISPATCH(ino, setattr, EROFS, req, ino, attr, set, fi);
+	DISPATCH_CHANGE(ino, setattr, EROFS, req, ino, attr, set, fi);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -130,7 +144,7 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	else if (is_reserved(parent, name))
 		fuse_reply_err(req, EPERM);
 	else
-		DISPATCH(parent, mknod, EROFS, req, parent, name, mode, dev);
+		DISPATCH_CHANGE(parent, mknod, EROFS, req, parent, name, mode, dev);
 }
 
 static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
@@ -141,7 +155,7 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	else if (is_pycache(parent, name))
 		pycache_mkdir_root(mount, req, ino_get_id(parent), mode);
 	else
-		DISPATCH(parent, mkdir, EROFS, req, parent, name, mode);
+		DISPATCH_CHANGE(parent, mkdir, EROFS, req, parent, name, mode);
 }
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -152,7 +166,7 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	else if (is_pycache(parent, name))
 		pycache_unlink_root(mount, req, ino_get_id(parent));
 	else
-		DISPATCH(parent, unlink, EROFS, req, parent, name);
+		DISPATCH_CHANGE(parent, unlink, EROFS, req, parent, name);
 }
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -163,7 +177,7 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	else if (is_pycache(parent, name))
 		pycache_rmdir_root(mount, req, ino_get_id(parent));
 	else
-		DISPATCH(parent, rmdir, EROFS, req, parent, name);
+		DISPATCH_CHANGE(parent, rmdir, EROFS, req, parent, name);
 }
 
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
@@ -171,7 +185,7 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 	if (is_reserved(parent, name))
 		fuse_reply_err(req, EPERM);
 	else
-		DISPATCH(parent, symlink, EROFS, req, target, parent, name);
+		DISPATCH_CHANGE(parent, symlink, EROFS, req, target, parent, name);
 }
 
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
@@ -187,7 +201,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 	else if (is_pycache(parent, name) || is_pycache(new_parent, new_name))
 		fuse_reply_err(req, EXDEV);
 	else
-		DISPATCH(parent, rename, EROFS, req, parent, name, new_parent, new_name, flags);
+		DISPATCH_CHANGE(parent, rename, EROFS, req, parent, name, new_parent, new_name, flags);
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
@@ -195,12 +209,12 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const cha
 	if ((ino_get_class(ino) == INO_PYCACHE) != (ino_get_class(parent) == INO_PYCACHE))
 		fuse_reply_err(req, EXDEV);
 	else /* EPERM: as link(2) has it for a file system without hard links */
-		DISPATCH(parent, link, EPERM, req, ino, parent, name);
+		DISPATCH_CHANGE(parent, link, EPERM, req, ino, parent, name);
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	DISPATCH(ino, open, EISDIR, req, ino, fi);
+	DISPATCH_CHANGE(ino, open, EISDIR, req, ino, fi);
 }
 
 static void op_read(
@@ -212,7 +226,7 @@ static void op_read(
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 	struct fuse_file_info *fi)
 {
-	DISPATCH(ino, write, EBADF, req, ino, data, size, offset, fi);
+	DISPATCH_CHANGE(ino, write, EBADF, req, ino, data, size, offset, fi);
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -227,7 +241,7 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	DISPATCH(ino, fsync, 0, req, ino, datasync, fi);
+	DISPATCH_CHANGE(ino, fsync, 0, req, ino, datasync, fi);
 }
 
 /* Names are durable when the call that made them returns. */
@@ -271,7 +285,7 @@ static void op_create(
 	if (is_reserved(parent, name))
 		fuse_reply_err(req, EISDIR);
 	else
-		DISPATCH(parent, create, EROFS, req, parent, name, mode, fi);
+		DISPATCH_CHANGE(parent, create, EROFS, req, parent, name, mode, fi);
 }
 
 static void op_poll(

@@ -177,7 +177,8 @@ static void file_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *
 {
 	struct tree_caller caller = caller_of(req);
 	struct mount *mount = fuse_req_userdata(req);
-	release(mount, &caller, file_of(fi));
+	if (file_of(fi)) /* the echo's process has none */
+		release(mount, &caller, file_of(fi));
 	if (ino_get_class(ino) == INO_DRAFT && tree_next_expiry(mount->tree) != INT64_MAX)
 		publisher_wake(mount);
 	reply_error(req, 0);

@@ -39,6 +39,7 @@ static const char usage[] =
 	"  suid, dev          allow set-user-ID programs, devices (default: nosuid, nodev)\n"
 	"  noexec, exec, noatime\n"
 	"  nonempty           mount over a directory that isn't empty\n"
+	"  echo=on|off        show inotify watchers of the mount what other programs change (default: on)\n"
 	"  busy_timeout=MS    how long a save waits for another program's lock (default: 5000)\n"
 	"  file_max=MIB       largest file (default: 900)\n"
 	"  memory_max=MIB     memory for what is being written (default: 1024)\n";
@@ -84,6 +85,7 @@ enum suboption {
 	OPTION_EXEC,
 	OPTION_NOATIME,
 	OPTION_NONEMPTY,
+	OPTION_ECHO,
 	OPTION_BUSY_TIMEOUT,
 	OPTION_FILE_MAX,
 	OPTION_MEMORY_MAX,
@@ -109,6 +111,7 @@ static char *const option_names[N_OPTIONS + 1] = {
 	[OPTION_EXEC] = "exec",
 	[OPTION_NOATIME] = "noatime",
 	[OPTION_NONEMPTY] = "nonempty",
+	[OPTION_ECHO] = "echo",
 	[OPTION_BUSY_TIMEOUT] = "busy_timeout",
 	[OPTION_FILE_MAX] = "file_max",
 	[OPTION_MEMORY_MAX] = "memory_max",
@@ -150,6 +153,14 @@ static int set_number(struct mount_options *options, enum suboption option, cons
 	return r;
 }
 
+static int set_echo(struct mount_options *options, const char *value)
+{
+	if (!value || (strcmp(value, "on") != 0 && strcmp(value, "off") != 0))
+		return complain("echo= takes on or off", NULL);
+	options->echo = strcmp(value, "on") == 0;
+	return 0;
+}
+
 static int set_option(struct mount_options *options, enum suboption option, char *value)
 {
 	switch (option) {
@@ -160,6 +171,8 @@ static int set_option(struct mount_options *options, enum suboption option, char
 	case OPTION_FILE_MAX:
 	case OPTION_MEMORY_MAX:
 		return set_number(options, option, value);
+	case OPTION_ECHO:
+		return set_echo(options, value);
 	case OPTION_FSNAME:
 		options->fsname = value;
 		return value && value[0] ? 0 : complain("fsname= needs a name", NULL);
@@ -223,6 +236,7 @@ static void set_defaults(struct mount_options *options)
 	options->uid = geteuid();
 	options->gid = getegid();
 	options->umask = 022;
+	options->echo = true;
 	options->busy_timeout_ms = 5000;
 	options->file_max = 900 * MIB;
 	options->memory_max = 1024 * MIB;

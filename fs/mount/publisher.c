@@ -46,34 +46,64 @@ struct publisher {
 	bool stopping;
 };
 
-static void invalidate_name(struct mount *mount, const struct store_change *change)
+/* Returns whether the kernel knows the directory. */
+static bool invalidate_name(struct mount *mount, const struct store_change *change)
 {
 	uint64_t parent = ino_make(INO_DIR, change->parent);
 	size_t length = strlen(change->name);
+	int r;
 	if (change->kind == STORE_DIR)
-		fuse_lowlevel_notify_expire_entry(
+		r = fuse_lowlevel_notify_expire_entry(
 			mount->session, parent, change->name, length, FUSE_LL_EXPIRE_ONLY);
 	else
-		fuse_lowlevel_notify_inval_entry(mount->session, parent, change->name, length);
+		r = fuse_lowlevel_notify_inval_entry(mount->session, parent, change->name, length);
 	if (change->op != STORE_UPDATE)
-		fuse_lowlevel_notify_inval_inode(mount->session, parent, 0, 0);
+		r = fuse_lowlevel_notify_inval_inode(mount->session, parent, 0, 0);
+	else if (r < 0 &&
+		 mount->echo) /* it need not have looked at the name to know the directory */
+		r = fuse_lowlevel_notify_inval_inode(mount->session, parent, -1, 0);
+	return r == 0;
 }
 
-static void invalidate_attr(struct mount *mount, const struct store_change *change)
+/* Is it open or watched, although no name leads to it any more? */
+static bool is_in_use(struct mount *mount, int64_t version)
+{
+	return version && fuse_lowlevel_notify_inval_inode(
+				  mount->session, ino_make(INO_VERSION, version), -1, 0) == 0;
+}
+
+/*
+ * What is done through this mount shows by itself. Not so to who watches a file itself: a save of whatever kind replaces its
+ * inode.
+ */
+static void echo_change(struct mount *mount, const struct store_change *change, bool known)
+{
+	bool own = store_is_own(mount->store, change->id);
+	if (!mount->echo)
+		return;
+	if (!own)
+		echo_add(mount, change, known);
+	bool replaced =
+		change->op == STORE_UPDATE || (change->op == STORE_DELETE && !own && !known);
+	if (replaced && is_in_use(mount, change->old_version))
+		echo_add_replaced(mount, change);
+}
+
+/* As above. */
+static bool invalidate_attr(struct mount *mount, const struct store_change *change)
 {
 	uint64_t ino = change->kind == STORE_DIR ? ino_make(INO_DIR, change->node)
 						 : ino_make(INO_VERSION, change->version);
-	fuse_lowlevel_notify_inval_inode(mount->session, ino, -1, 0);
+	return fuse_lowlevel_notify_inval_inode(mount->session, ino, -1, 0) == 0;
 }
 
 static int publish_change(void *arg, const struct store_change *change)
 {
 	struct publisher *publisher = arg;
 	struct mount *mount = publisher->mount;
-	if (change->op == STORE_ATTR)
-		invalidate_attr(mount, change);
-	else
-		invalidate_name(mount, change);
+	bool known = change->op == STORE_ATTR ? invalidate_attr(mount, change)
+					      : invalidate_name(mount, change);
+	echo_change(mount, change, known);
 	/* A deleted module's stays, as on a local disk, until the name is used again or the mount ends. */
 	if (change->kind == STORE_MODULE &&
 		(change->op == STORE_INSERT || change->op == STORE_UPDATE))
@@ -171,6 +201,7 @@ static void *publisher_main(void *arg)
 		drain(publisher->wake);
 		publish(publisher);
 		finish_waiters(publisher, publisher->failing);
+		echo_publish(publisher->mount);
 	}
 	finish_waiters(publisher, true);
 	return NULL;

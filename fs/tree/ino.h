@@ -19,6 +19,7 @@ enum ino_class {
 	INO_DRAFT = 4,   /* content that is not committed, in memory */
 	INO_CONTROL = 5, /* .pymodfs and what is below it */
 	INO_PYCACHE = 6, /* __pycache__ and what is in it */
+	INO_ECHO = 7,    /* a directory for the echo's process (fs/mount/echo.h) */
 };
 
 static inline uint64_t ino_make(enum ino_class cls, int64_t id)

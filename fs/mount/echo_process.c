@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The echo's process: repeats changes on the mount as they would have been made there. It has nothing of the daemon's but a socket,
+ * over which orders come, and a page in which it says how far it is. It was forked before there were threads and a database, and
+ * ends with the daemon.
+ *
+ * It must never touch anything but our mount, although that may be gone at any time, something else may be mounted in its
+ * place, or on a directory in it: each order starts at a root that answers as only our daemon does, and no path
+ * leads out of that mount. Nothing stays open between orders: it would keep the mount from being unmounted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "echo.h"
+
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x00004000U /* since Linux 6.8; a mount's id that is never used again */
+#endif
+
+struct process {
+	const char *mountpoint;
+	struct echo_shared *shared;
+	uint64_t mount_id; /* of our mount; 0: not known */
+};
+
+/* 0: not known. */
+static uint64_t mount_id(int fd)
+{
+	struct statx stat;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID_UNIQUE, &stat) < 0 ||
+		!(stat.stx_mask & STATX_MNT_ID_UNIQUE))
+		return 0;
+	return stat.stx_mnt_id;
+}
+
+static bool is_ours(struct process *process, int root)
+{
+	uint64_t id = mount_id(root);
+	if (id && id == process->mount_id)
+		return true;
+	struct stat stat;
+	if (fstatat(root, ".pymodfs/" ECHO_DIR, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
+		stat.st_ino != process->shared->key)
+		return false;
+	process->mount_id = id;
+	return true;
+}
+
+/* The root of our mount, or -1. */
+static int open_root(struct process *process)
+{
+	int root = open(process->mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root >= 0 && !is_ours(process, root)) {
+		close(root);
+		return -1;
+	}
+	return root;
+}
+
+static int open_below(int dir, const char *path, uint64_t flags)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+	};
+	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+}
+
+/* Opens the directory that path is in; *ret_name is its last part, "." for the root itself. */
+static int open_parent(int root, const char *path, const char **ret_name)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	*ret_name = slash ? slash + 1 : *path ? path : ".";
+	if (!slash)
+		return open_below(root, ".", O_PATH | O_DIRECTORY);
+	if ((size_t)(slash - path) >= sizeof(dir))
+		return -1;
+	memcpy(dir, path, (size_t)(slash - path));
+	dir[slash - path] = '\0';
+	return open_below(root, dir, O_PATH | O_DIRECTORY);
+}
+
+/*
+ * MODIFY and CLOSE_WRITE. Who may not write to the file but owns it has at least the first (fs/notify, fsnotify_change: a
+ * change of the mtime alone).
+ */
+static void repeat_update(int parent, const char *name)
+{
+	static const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
+	struct stat stat;
+	int fd = open_below(parent, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0) {
+		(void)utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW);
+		return;
+	}
+	if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && ftruncate(fd, stat.st_size) < 0)
+		(void)utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW);
+	close(fd);
+}
+
+/* CREATE; of a file also what a first write shows. */
+static void repeat_insert(int parent, const char *name, enum store_kind kind)
+{
+	if (kind == STORE_DIR)
+		(void)mkdirat(parent, name, 0755);
+	else if (kind == STORE_LINK)
+		(void)!symlinkat("-", parent, name);
+	else if (mknodat(parent, name, S_IFREG | 0644, 0) == 0)
+		repeat_update(parent, name);
+}
+
+static void repeat_move(int root, int parent, const char *name, const char *new_path)
+{
+	const char *new_name;
+	int new_parent = open_parent(root, new_path, &new_name);
+	if (new_parent < 0)
+		return;
+	(void)renameat2(parent, name, new_parent, new_name, RENAME_NOREPLACE);
+	close(new_parent);
+}
+
+static void repeat(int root, const struct echo_order *order, const char *path, const char *new_path)
+{
+	const char *name;
+	int parent = open_parent(root, path, &name);
+	if (parent < 0)
+		return;
+	enum store_kind kind = (enum store_kind)order->kind;
+	switch ((enum echo_op)order->op) {
+	case ECHO_INSERT:
+		repeat_insert(parent, name, kind);
+		break;
+	case ECHO_UPDATE:
+		repeat_update(parent, name);
+		break;
+	case ECHO_DELETE:
+		(void)unlinkat(parent, name, kind == STORE_DIR ? AT_REMOVEDIR : 0);
+		break;
+	case ECHO_MOVE:
+		repeat_move(root, parent, name, new_path);
+		break;
+	case ECHO_ATTR:
+		(void)utimensat(parent, name, NULL, AT_SYMLINK_NOFOLLOW);
+		break;
+	case ECHO_REPLACED: /* ATTRIB and DELETE_SELF: the path is one in ECHO_DIR */
+		(void)unlinkat(parent, name, 0);
+		break;
+	}
+	close(parent);
+}
+
+static void carry_out(struct process *process, const struct echo_order *order, const char *path)
+{
+	int root = open_root(process);
+	if (root < 0)
+		return;
+	repeat(root, order, path, path + strlen(path) + 1);
+	close(root);
+}
+
+static void let_go_of_the_daemon(int *socket)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "pymodfs-echo");
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	int high = fcntl(*socket, F_DUPFD, 4), null = open("/dev/null", O_RDWR);
+	for (int fd = 0; fd <= 2; fd++)
+		dup2(null, fd);
+	*socket = dup2(high, 3);
+	close_range(4, ~0U, 0);
+	if (chdir("/") < 0)
+		_exit(1);
+}
+
+_Noreturn void echo_process_run(int socket, const char *mountpoint, struct echo_shared *shared)
+{
+	struct process process = {.mountpoint = mountpoint, .shared = shared};
+	union {
+		struct echo_order order;
+		char bytes[ECHO_ORDER_MAX + 2];
+	} message;
+	let_go_of_the_daemon(&socket);
+	for (;;) {
+		ssize_t n = recv(socket, &message, ECHO_ORDER_MAX, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= (ssize_t)sizeof(message.order))
+			_exit(0); /* the daemon is gone, which also is so if it was before prctl() */
+		memset(message.bytes + n, 0, 2);
+		carry_out(&process, &message.order, message.bytes + sizeof(message.order));
+		atomic_store(&shared->done, message.order.seq);
+	}
+}
