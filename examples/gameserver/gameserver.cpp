@@ -64,7 +64,7 @@ void show_event(const pymodhost_event *event, void *)
 		std::printf("-- %s loaded\n", event->module);
 		break;
 	case PYMODHOST_RELOADED:
-		std::printf("-- %s reloaded in %.1f ms\n", event->module, event->seconds * 1e3);
+		std::printf("-- %s reloaded in %.2f ms\n", event->module, event->seconds * 1e3);
 		break;
 	case PYMODHOST_UNLOADED:
 		std::printf("-- %s unloaded\n", event->module);
@@ -136,6 +136,8 @@ void play(pymodhost *host, int64_t ticks)
 	using Clock = std::chrono::steady_clock;
 	auto next = Clock::now();
 	Fight fight;
+	for (const char *module : {"rules.combat", "rules.spawn", "rules.loot"})
+		pymodhost_load(host, module, nullptr);
 	call_next_monster(host, fight);
 	for (int64_t tick = 1; !stopped && (ticks == 0 || tick <= ticks); tick++) {
 		// The safe point: between two ticks no rule is running.
