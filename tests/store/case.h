@@ -31,7 +31,7 @@ struct test_case {
 
 /* One table a file; each ends with an empty entry. */
 extern const struct test_case read_cases[], write_cases[], move_cases[], history_cases[],
-	watch_cases[];
+	watch_cases[], fault_cases[];
 
 #define CHECK(condition)                                                                    \
 	do {                                                                                \

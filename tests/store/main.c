@@ -12,6 +12,7 @@ static const struct test_case *const tables[] = {
 	move_cases,
 	history_cases,
 	watch_cases,
+	fault_cases,
 };
 
 static void run_case(const struct test_case *test, const char *dir)
