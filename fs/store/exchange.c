@@ -3,7 +3,7 @@
  * Two files or trees for one another (renameat2 with RENAME_EXCHANGE): three moves, over a name that
  * nobody sees, because the transaction ends without it and it is taken out of the feed again. The
  * name keeps what the first one is: a module stays a module on the way, a directory's modules stay
- * rows. Everything happens in the txn's connection, which the store's write_lock protects.
+ * rows. Everything happens in the txn's connection, which is the transaction's alone.
  */
 #include "store-private.h"
 

@@ -7,7 +7,7 @@
  *
  * A file's mtime moves with it, with one exception: bytecode is judged by whole seconds and size, so
  * a content whose time nobody set by hand never takes a whole second that its new name has had.
- * Everything happens in the txn's connection, which the store's write_lock protects.
+ * Everything happens in the txn's connection, which is the transaction's alone.
  */
 #include "store-private.h"
 

@@ -16,8 +16,10 @@ struct store {
 	char *connection; /* what PostgreSQL connects to; NULL with SQLite */
 	struct db_setting setting;
 	struct store_options options;
-	/* Held from store_begin() to commit or abort; protects writer and txn. */
-	pthread_mutex_t write_lock;
+	/* One transaction at a time, which owns writer: from store_begin() to commit or abort. */
+	pthread_mutex_t lock; /* protects writing */
+	pthread_cond_t ended; /* a transaction has; monotonic */
+	bool writing;
 	struct db *writer; /* opened by the first store_begin() */
 	pthread_mutex_t own_lock; /* protects own */
 	struct own_range *own; /* own.c */

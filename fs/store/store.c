@@ -2,7 +2,7 @@
 /*
  * Opening and closing a store: picks the engine by the URL, reads the settings that init left, and
  * refuses what it doesn't understand. A store is immutable after store_open() but for its writer,
- * which write_lock protects (txn.c).
+ * which belongs to one transaction at a time (txn.c).
  */
 #include "init.h"
 #include "store-private.h"
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 void setting_finish(struct db_setting *setting)
 {
@@ -49,6 +50,16 @@ static int probe(struct store *store)
 	return 0;
 }
 
+static void init_locks(struct store *store)
+{
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&store->ended, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&store->lock, NULL);
+}
+
 int store_open(const char *url, const struct store_options *options, struct store **ret_store)
 {
 	struct store *store = calloc(1, sizeof(*store));
@@ -59,7 +70,7 @@ int store_open(const char *url, const struct store_options *options, struct stor
 	if (store->options.busy_timeout_ms <= 0)
 		store->options.busy_timeout_ms = 5000;
 	store->engine = engine_for(url);
-	pthread_mutex_init(&store->write_lock, NULL);
+	init_locks(store);
 	pthread_mutex_init(&store->own_lock, NULL);
 	int err = -ENOMEM;
 	store->url = strdup(url);
@@ -89,7 +100,8 @@ void store_close(struct store *store)
 		store->engine->close(store->writer);
 	own_finish(store);
 	pthread_mutex_destroy(&store->own_lock);
-	pthread_mutex_destroy(&store->write_lock);
+	pthread_cond_destroy(&store->ended);
+	pthread_mutex_destroy(&store->lock);
 	setting_finish(&store->setting);
 	free(store->connection);
 	free(store->url);

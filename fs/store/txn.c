@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Write transactions. A store has one connection that writes, opened by the first transaction and
- * protected by write_lock, which is held from begin to commit or abort: so writers of one process queue
+ * Write transactions. A store has one connection that writes, opened by the first transaction,
+ * which belongs to one transaction from begin to commit or abort: so writers of one process queue
  * here and not in the database's busy handler. Waiting, here and there together, is bounded by the
  * busy time-out. Whatever fails, the transaction is rolled back and every statement reset, so that
  * the next one starts from nothing.
@@ -22,16 +22,29 @@ static int64_t now_ms(void)
 	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
-static int lock_writer(struct store *store, int64_t deadline)
+/* Waits for the transactions of other threads. */
+static int take_writer(struct store *store, int64_t deadline)
 {
 	struct timespec ts = {.tv_sec = deadline / 1000, .tv_nsec = deadline % 1000 * 1000000};
-	int err = pthread_mutex_clocklock(&store->write_lock, CLOCK_MONOTONIC, &ts);
-	if (err == ETIMEDOUT)
-		return store_fail(-EBUSY, "another save took longer than the busy time-out");
-	return err ? store_fail(-err, "%s", strerror(err)) : 0;
+	int err = 0;
+	pthread_mutex_lock(&store->lock);
+	while (store->writing && !err)
+		err = pthread_cond_timedwait(&store->ended, &store->lock, &ts);
+	bool taken = !store->writing;
+	store->writing = true;
+	pthread_mutex_unlock(&store->lock);
+	return taken ? 0 : store_fail(-EBUSY, "another save took longer than the busy time-out");
 }
 
-static int begin_locked(struct store *store, const struct store_origin *origin, int64_t deadline,
+static void release_writer(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	store->writing = false;
+	pthread_cond_signal(&store->ended);
+	pthread_mutex_unlock(&store->lock);
+}
+
+static int begin_taken(struct store *store, const struct store_origin *origin, int64_t deadline,
 	int64_t *ret_since)
 {
 	int err = 0;
@@ -63,20 +76,20 @@ int store_begin(struct store *store, const struct store_origin *origin, int time
 	struct store_txn *txn = calloc(1, sizeof(*txn));
 	if (!txn)
 		return store_fail(-ENOMEM, "out of memory");
-	int err = lock_writer(store, deadline);
+	int err = take_writer(store, deadline);
 	if (err)
 		goto free_txn;
-	err = begin_locked(store, origin, deadline, &txn->since);
+	err = begin_taken(store, origin, deadline, &txn->since);
 	if (err)
-		goto unlock;
+		goto release_writer;
 	txn->store = store;
 	txn->reader.db = store->writer;
 	txn->reader.snapshot = true;
 	*ret_txn = txn;
 	return 0;
 
-unlock:
-	pthread_mutex_unlock(&store->write_lock);
+release_writer:
+	release_writer(store);
 free_txn:
 	free(txn);
 	return err;
@@ -84,7 +97,7 @@ free_txn:
 
 static void txn_finish(struct store_txn *txn)
 {
-	pthread_mutex_unlock(&txn->store->write_lock);
+	release_writer(txn->store);
 	free(txn);
 }
 

@@ -5,7 +5,7 @@
  * same subroutines of the schema are called from here.
  *
  * A directory above a change made through the filesystem is made explicit: it stays when it becomes
- * empty, as in any filesystem. The txn's connection is protected by the store's write_lock.
+ * empty, as in any filesystem. The txn's connection is the transaction's alone.
  */
 #include "store-private.h"
 
