@@ -74,9 +74,10 @@ class CrashTest(TestCase):
                     self.assertNotEqual(writer.wait(), 0)
                 self.check(mnt, writers)
                 mnt.mount()
+                # A file that was about to be renamed is no module, and may have been closed when the daemon died.
+                files = {path: source for path, source in files_of(mnt.path).items() if not path.endswith('.tmp')}
                 rows = mnt.database.rows()
-                self.assertEqual(files_of(mnt.path),
-                                 {f'{name}.py': source for name, source in rows.items()})
+                self.assertEqual(files, {f'{name}.py': source for name, source in rows.items()})
 
     def test_a_dead_mount_is_mounted_over_at_once_by_the_same_command(self):
         mnt = self.mount({'a': 'V = 1\n'}, background=True)

@@ -39,6 +39,8 @@ struct mount {
 	struct writer *writer;
 	struct publisher *publisher;
 	struct echo *echo; /* NULL: off */
+	/* When a listing with attributes was answered last (CLOCK_MONOTONIC, ns). */
+	_Atomic int64_t listed;
 	const char *mountpoint;
 	uid_t uid; /* owner of what has no owner of its own */
 	gid_t gid;
@@ -142,6 +144,9 @@ bool echo_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 bool echo_getattr(fuse_req_t req, fuse_ino_t ino);
 
 /* ---- small helpers (reply.c) ---- */
+/* A listing with attributes is answered now; was one within the last seconds? */
+void mount_note_listing(struct mount *mount);
+bool mount_listed_lately(struct mount *mount);
 /* For readdirplus. */
 void entry_to_fuse(const struct mount *mount, const struct tree_entry *entry,
 	struct fuse_entry_param *ret_param);

@@ -164,6 +164,7 @@ static void dir_readdir(
 static void dir_readdirplus(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
+	mount_note_listing(fuse_req_userdata(req));
 	list(req, ino, size, offset, true);
 }
 

@@ -7,6 +7,9 @@
  * Only this thread calls fuse_lowlevel_notify_*: it may block on a directory's lock that the kernel holds for a request
  * which the session thread, or the writer, is yet to answer. They never wait for this thread.
  *
+ * What was changed through this mount is told to the kernel only where it can't know it already. Besides the cost,
+ * each call is a risk: a daemon that is killed inside one hangs with it, until its guard breaks the connection.
+ *
  * A name that leads to a directory is expired, not invalidated: the kernel asks again but keeps the entry of one that is still the
  * same, so that who has it as working directory keeps it.
  */
@@ -46,13 +49,25 @@ struct publisher {
 	bool stopping;
 };
 
+/*
+ * Does the kernel know better than the entry that it may have cached? It carries out renames, removals and creations that were
+ * made through the mount itself, and a name that is being written was never to be cached (tree_lookup). Only a listing
+ * with attributes (READDIRPLUS) that was answered before the save and is read after it could bring the old version back.
+ */
+static bool is_settled(struct mount *mount, const struct store_change *change, bool own)
+{
+	return own && (change->op != STORE_UPDATE || !mount_listed_lately(mount));
+}
+
 /* Returns whether the kernel knows the directory. */
-static bool invalidate_name(struct mount *mount, const struct store_change *change)
+static bool invalidate_name(struct mount *mount, const struct store_change *change, bool own)
 {
 	uint64_t parent = ino_make(INO_DIR, change->parent);
 	size_t length = strlen(change->name);
-	int r;
-	if (change->kind == STORE_DIR)
+	int r = 0;
+	if (is_settled(mount, change, own))
+		r = 0;
+	else if (change->kind == STORE_DIR)
 		r = fuse_lowlevel_notify_expire_entry(
 			mount->session, parent, change->name, length, FUSE_LL_EXPIRE_ONLY);
 	else
@@ -76,9 +91,9 @@ static bool is_in_use(struct mount *mount, int64_t version)
  * What is done through this mount shows by itself. Not so to who watches a file itself: a save of whatever kind replaces its
  * inode.
  */
-static void echo_change(struct mount *mount, const struct store_change *change, bool known)
+static void echo_change(
+	struct mount *mount, const struct store_change *change, bool own, bool known)
 {
-	bool own = store_is_own(mount->store, change->id);
 	if (!mount->echo)
 		return;
 	if (!own)
@@ -101,9 +116,10 @@ static int publish_change(void *arg, const struct store_change *change)
 {
 	struct publisher *publisher = arg;
 	struct mount *mount = publisher->mount;
+	bool own = store_is_own(mount->store, change->id);
 	bool known = change->op == STORE_ATTR ? invalidate_attr(mount, change)
-					      : invalidate_name(mount, change);
-	echo_change(mount, change, known);
+					      : invalidate_name(mount, change, own);
+	echo_change(mount, change, own, known);
 	/* A deleted module's stays, as on a local disk, until the name is used again or the mount ends. */
 	if (change->kind == STORE_MODULE &&
 		(change->op == STORE_INSERT || change->op == STORE_UPDATE))

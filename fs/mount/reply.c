@@ -5,6 +5,8 @@
 #include "mount.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <time.h>
 
 struct tree_caller caller_of(fuse_req_t req)
 {
@@ -15,6 +17,26 @@ struct tree_caller caller_of(fuse_req_t req)
 void reply_error(fuse_req_t req, int error)
 {
 	fuse_reply_err(req, -error);
+}
+
+#define LISTING_SECONDS 2 /* far longer than a process stays between the answer and its use */
+
+static int64_t now_monotonic(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+void mount_note_listing(struct mount *mount)
+{
+	atomic_store(&mount->listed, now_monotonic());
+}
+
+bool mount_listed_lately(struct mount *mount)
+{
+	int64_t listed = atomic_load(&mount->listed);
+	return listed && now_monotonic() - listed < LISTING_SECONDS * INT64_C(1000000000);
 }
 
 void entry_to_fuse(const struct mount *mount, const struct tree_entry *entry,

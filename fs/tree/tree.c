@@ -171,7 +171,8 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 		no_entry(false, ret_entry);
 	} else {
 		node_entry(tree, node, ret_entry);
-		ret_entry->lasting = !aside;
+		/* While it is written it may not be cached: so the save has nothing to invalidate. */
+		ret_entry->lasting = !aside && !draft_find_node(tree, node->id);
 	}
 	return 0;
 }
