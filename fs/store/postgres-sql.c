@@ -45,11 +45,6 @@ static const char *const texts[N_SQL] = {
 	[SQL_NOTE_ATTR] = "SELECT pymodfs_note('a', kind, id, coalesce(parent, 0),"
 			  " CASE WHEN parent IS NULL THEN '' END, base, version, version)"
 			  " FROM pymodfs_node WHERE id = $1",
-	[SQL_MAKE_EXPLICIT] =
-		"UPDATE pymodfs_node SET auto = 0 WHERE auto <> 0 AND id IN ("
-		"WITH RECURSIVE up (id) AS (SELECT $1::bigint UNION ALL SELECT n.parent FROM up"
-		" JOIN pymodfs_node n ON n.id = up.id WHERE n.parent IS NOT NULL) SELECT id FROM "
-		"up)",
 	[SQL_NOTE_TREE] = "SELECT pymodfs_note($1::text, kind, id, parent, NULL, base,"
 			  " CASE $1::text WHEN 'i' THEN version ELSE 0 END,"
 			  " CASE $1::text WHEN 'd' THEN version ELSE 0 END)"
@@ -58,13 +53,6 @@ static const char *const texts[N_SQL] = {
 			  "= $2 UNION ALL"
 			  " SELECT n.id FROM below b JOIN pymodfs_node n ON n.parent = b.id) "
 			  "SELECT id FROM below)",
-	[SQL_FILES_BELOW] =
-		"WITH RECURSIVE below (id) AS (SELECT $1::bigint UNION ALL"
-		" SELECT n.id FROM below b JOIN pymodfs_node n ON n.parent = b.id AND n.kind = 'd')"
-		" SELECT n.id, n.parent, n.version, n.kind, n.mode, n.uid, n.gid, n.size, n.atime, "
-		"n.mtime,"
-		" n.ctime, n.base FROM below b JOIN pymodfs_node n ON n.parent = b.id"
-		" WHERE n.kind IN ('m', 'f')",
 };
 
 /* ?1 becomes $1; bytes are compared by another name. */

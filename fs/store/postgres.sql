@@ -135,6 +135,7 @@ UPDATE pymodfs_node n SET version = v.id FROM pymodfs_version v WHERE v.node = n
 CREATE INDEX pymodfs_node_hidden ON pymodfs_node (id) WHERE parent IS NULL;
 CREATE INDEX pymodfs_node_other ON pymodfs_node (kind) WHERE kind <> 'm';
 CREATE UNIQUE INDEX pymodfs_node_name ON pymodfs_node (name) WHERE name IS NOT NULL;
+CREATE INDEX pymodfs_node_dirs ON pymodfs_node (parent) WHERE kind = 'd';
 CREATE INDEX pymodfs_node_parent ON pymodfs_node (parent, id) WHERE parent IS NOT NULL;
 CREATE UNIQUE INDEX pymodfs_node_base ON pymodfs_node (parent, base) WHERE parent IS NOT NULL;
 CREATE INDEX pymodfs_version_node ON pymodfs_version (node, id);

@@ -124,7 +124,8 @@ static const char *const texts[N_SQL] = {
 		" version, version FROM pymodfs_node WHERE id = ?1",
 	[SQL_MAKE_EXPLICIT] =
 		"UPDATE pymodfs_node SET auto = 0 WHERE auto <> 0 AND id IN ("
-		"WITH RECURSIVE up (id) AS (SELECT ?1 UNION ALL SELECT n.parent FROM up"
+		"WITH RECURSIVE up (id) AS (SELECT CAST(?1 AS BIGINT) UNION ALL SELECT n.parent "
+		"FROM up"
 		" JOIN pymodfs_node n ON n.id = up.id WHERE n.parent IS NOT NULL) SELECT id FROM "
 		"up)",
 	[SQL_UNHIDE] = "UPDATE pymodfs_node SET name = name WHERE parent IS NULL AND (name = ?1"
@@ -156,7 +157,7 @@ static const char *const texts[N_SQL] = {
 		"< ?1 || '/'"
 		" AND parent IS NOT NULL)",
 	[SQL_FILES_BELOW] =
-		"WITH RECURSIVE below (id) AS (SELECT ?1 UNION ALL"
+		"WITH RECURSIVE below (id) AS (SELECT CAST(?1 AS BIGINT) UNION ALL"
 		" SELECT n.id FROM below b JOIN pymodfs_node n ON n.parent = b.id AND n.kind = 'd')"
 		" SELECT " NODE " FROM below b JOIN pymodfs_node n ON n.parent = b.id"
 		" WHERE n.kind IN ('m', 'f')",
