@@ -1,0 +1,81 @@
+"""A mount of a PostgreSQL database: saves and SQL are the same event, also when the server goes and comes back."""
+
+import errno
+import unittest
+
+from tests.support import TestCase, is_mounted, pymodfs, python, wait_until
+from tests.support.postgres import PostgresServer
+
+SERVER = PostgresServer()
+
+
+def setUpModule():
+    unittest.enterModuleContext(SERVER)
+
+
+class PostgresMountTest(TestCase):
+    number = 0
+
+    def setUp(self):
+        super().setUp()
+        PostgresMountTest.number += 1
+        self.name = f'mount{self.number}'
+        self.url = SERVER.create(self.name)
+        pymodfs('init', self.url)
+        self.mnt = self.dir / 'mnt'
+        self.mnt.mkdir()
+        pymodfs('mount', self.url, self.mnt)
+        self.addCleanup(lambda: is_mounted(self.mnt) and pymodfs('umount', self.mnt))
+
+    def sql(self, statements):
+        return SERVER.psql(self.name, statements)
+
+    def wait_text(self, name, text):
+        wait_until(lambda: (self.mnt / name).exists() and (self.mnt / name).read_text() == text, 10, f'{name} to be {text!r}')
+
+    def test_a_save_is_a_row_and_a_row_is_a_file(self):
+        (self.mnt / 'pkg').mkdir()
+        (self.mnt / 'pkg/a.py').write_text('V = 1\n')
+        (self.mnt / 'pkg/data.bin').write_bytes(bytes(range(256)))
+        self.assertEqual(self.sql('SELECT name, source FROM module'), 'pkg.a|V = 1\n\n')
+        self.sql("UPDATE module SET source = 'V = 2'; INSERT INTO module VALUES ('b', 'import pkg.a; print(pkg.a.V)')")
+        self.wait_text('pkg/a.py', 'V = 2')
+        self.wait_text('b.py', 'import pkg.a; print(pkg.a.V)')
+        self.assertEqual(python('-c', 'import b', path=self.mnt).stdout, '2\n')
+        (self.mnt / 'pkg').rename(self.mnt / 'new')
+        self.assertEqual(self.sql("SELECT name FROM module WHERE name LIKE 'new.%'"), 'new.a\n')
+        self.assertEqual((self.mnt / 'new/data.bin').read_bytes(), bytes(range(256)))
+        (self.mnt / 'b.py').unlink()
+        self.assertEqual(self.sql('SELECT count(*) FROM module'), '1\n')
+
+    def test_what_a_text_column_cannot_hold_is_an_error_of_the_save(self):
+        (self.mnt / 'a.py').write_text('old\n')
+        with self.assertRaises(OSError) as caught:
+            (self.mnt / 'a.py').write_bytes(b'\xff\xfe')
+        self.assertEqual(caught.exception.errno, errno.EILSEQ)
+        self.assertEqual(self.sql('SELECT source FROM module'), 'old\n\n')
+        (self.mnt / 'a.py').write_text('new\n')
+        self.assertEqual(self.sql('SELECT source FROM module'), 'new\n\n')
+
+    def test_a_server_that_goes_and_comes_back(self):
+        (self.mnt / 'a.py').write_text('V = 1\n')
+        file = self.enterContext(open(self.mnt / 'a.py'))
+        self.assertEqual(file.read(), 'V = 1\n')
+        SERVER.stop()
+        try:
+            file.seek(0)
+            self.assertEqual(file.read(), 'V = 1\n')
+            with self.assertRaises(OSError) as caught:
+                (self.mnt / 'a.py').write_text('V = 2\n')
+            self.assertEqual(caught.exception.errno, errno.EIO)
+        finally:
+            SERVER.start()
+        self.assertEqual(self.sql('SELECT source FROM module'), 'V = 1\n\n')
+        (self.mnt / 'a.py').write_text('V = 3\n')
+        self.assertEqual(self.sql('SELECT source FROM module'), 'V = 3\n\n')
+        self.sql("UPDATE module SET source = 'V = 4'")
+        self.wait_text('a.py', 'V = 4')
+
+
+if __name__ == '__main__':
+    unittest.main()
