@@ -3,8 +3,10 @@
  * When to poll: the descriptor for event loops, and polling between bytecodes.
  *
  * Between bytecodes means a pending call of the interpreter (Py_AddPendingCall), which the main
- * thread runs at the next chance of its evaluation loop. A thread of ours waits for the descriptor
- * and asks for it; it never takes the GIL, and asks again only when the last call has run.
+ * thread runs at a chance of its evaluation loop. A thread of ours waits for the descriptor and asks
+ * for it, and asks again only when the last call has run. CPython 3.11 tells a computing main thread
+ * of a pending call only when that takes the GIL the next time (COMPUTE_EVAL_BREAKER in ceval.c looks
+ * at the thread that asks): so the GIL is taken from it for a moment.
  */
 #include "host.h"
 #include "../watch/watch.h"
@@ -57,6 +59,7 @@ static void *async_main(void *unused)
 	while (wait_for(changes)) {
 		while (Py_AddPendingCall(pending_poll, NULL) < 0)
 			usleep(1000);
+		PyGILState_Release(PyGILState_Ensure());
 		if (!wait_for(async.done))
 			break;
 		eventfd_read(async.done, &count);
@@ -84,7 +87,12 @@ void async_stop(void)
 	if (!async.runs)
 		return;
 	eventfd_write(async.stop, 1);
-	pthread_join(async.thread, NULL);
+	if (PyGILState_Check()) {
+		Py_BEGIN_ALLOW_THREADS pthread_join(async.thread, NULL);
+		Py_END_ALLOW_THREADS
+	} else {
+		pthread_join(async.thread, NULL);
+	}
 	close(async.stop);
 	close(async.done);
 	async.runs = false;
