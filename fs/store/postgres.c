@@ -33,15 +33,34 @@ static bool in_transaction(const struct postgres_db *db)
 	return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
 }
 
+/*
+ * The errno of a failure; notes whether the connection is lost. PQstatus() alone doesn't tell at once: what
+ * a dying server sent may be read first. A failure without an SQLSTATE comes from libpq itself.
+ */
+static int fail(struct postgres_db *db, const PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	db->lost =
+		PQstatus(db->connection) == CONNECTION_BAD || !state || !strncmp(state, "57P", 3);
+	return postgres_fail(db->connection, result);
+}
+
+static int execute(struct postgres_db *db, const char *text)
+{
+	PGresult *result = PQexec(db->connection, text);
+	ExecStatusType status = PQresultStatus(result);
+	int err = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : fail(db, result);
+	PQclear(result);
+	return err;
+}
+
 static int prepare(struct postgres_db *db, enum sql sql, const char *name)
 {
 	char *text = postgres_sql_text(sql, &db->db.store->setting);
 	if (!text)
 		return store_fail(-ENOMEM, "out of memory");
 	PGresult *result = PQprepare(db->connection, name, text, 0, NULL);
-	int err = PQresultStatus(result) == PGRES_COMMAND_OK
-			  ? 0
-			  : postgres_fail(db->connection, result);
+	int err = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : fail(db, result);
 	PQclear(result);
 	free(text);
 	db->prepared[sql] = !err;
@@ -89,7 +108,7 @@ static int run_once(struct postgres_db *db, enum sql sql, const struct db_value 
 		db->connection, name, (int)n_values, bound.values, bound.lengths, bound.formats, 1);
 	ExecStatusType status = PQresultStatus(result);
 	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-		err = postgres_fail(db->connection, result);
+		err = fail(db, result);
 		PQclear(result);
 		return err;
 	}
@@ -100,6 +119,7 @@ static int run_once(struct postgres_db *db, enum sql sql, const struct db_value 
 static int reconnect(struct postgres_db *db)
 {
 	PQreset(db->connection);
+	db->lost = false;
 	memset(db->prepared, 0, sizeof(db->prepared));
 	if (PQstatus(db->connection) != CONNECTION_OK)
 		return postgres_fail(db->connection, NULL);
@@ -113,7 +133,7 @@ static int postgres_run(struct db *base, enum sql sql, const struct db_value *va
 	PGresult *result;
 	bool transaction = in_transaction(db);
 	int err = run_once(db, sql, values, n_values, &result);
-	if (err && !transaction && PQstatus(db->connection) == CONNECTION_BAD) {
+	if (err && !transaction && db->lost) {
 		err = reconnect(db);
 		if (!err)
 			err = run_once(db, sql, values, n_values, &result);
@@ -137,11 +157,11 @@ static void postgres_rollback(struct db *base)
 
 static int begin(struct postgres_db *db, const char *text)
 {
-	int err = postgres_execute(db->connection, text);
-	if (err && PQstatus(db->connection) == CONNECTION_BAD) {
+	int err = execute(db, text);
+	if (err && db->lost) {
 		err = reconnect(db);
 		if (!err)
-			err = postgres_execute(db->connection, text);
+			err = execute(db, text);
 	}
 	return err;
 }
@@ -168,7 +188,7 @@ static int postgres_begin_write(struct db *base, int timeout_ms)
 		timeout_ms > 0 ? timeout_ms : 1);
 	int err = begin(db, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
 	if (!err)
-		err = postgres_execute(db->connection, text);
+		err = execute(db, text);
 	if (err)
 		postgres_rollback(base);
 	return err;
@@ -178,9 +198,7 @@ static int postgres_commit(struct db *base)
 {
 	struct postgres_db *db = (struct postgres_db *)base;
 	PGresult *result = PQexec(db->connection, "COMMIT");
-	int err = PQresultStatus(result) == PGRES_COMMAND_OK
-			  ? 0
-			  : postgres_fail(db->connection, result);
+	int err = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : fail(db, result);
 	/* After a failed statement COMMIT succeeds in rolling back. */
 	if (!err && strcmp(PQcmdStatus(result), "COMMIT"))
 		err = store_fail(-EIO, "the transaction was rolled back");

@@ -11,6 +11,7 @@ struct postgres_db {
 	struct db db;
 	PGconn *connection;
 	bool prepared[N_SQL];
+	bool lost; /* the last failure was the connection's */
 	int64_t affected;
 };
 
