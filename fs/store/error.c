@@ -8,15 +8,18 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static _Thread_local char last_error[1024] = "no error";
 
 int store_fail(int err, const char *format, ...)
 {
+	char message[sizeof(last_error)]; /* store_error() itself may be among the arguments */
 	va_list args;
 	va_start(args, format);
-	vsnprintf(last_error, sizeof(last_error), format, args);
+	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
+	memcpy(last_error, message, sizeof(message));
 	for (char *c = last_error; *c; c++)
 		if ((unsigned char)*c < ' ')
 			*c = ' ';
