@@ -39,17 +39,16 @@ static const struct fuse_lowlevel_ops *ops_of_change(fuse_req_t req, fuse_ino_t 
 	return echo_is_caller(req) ? &echo_ops : ops_of(ino);
 }
 
-#define DISPATCH_TO(table, handler, error, ...)                    \
-	do {                                                       \
-		const struct fuse_lowlevel_ops *ops = table;       \
-		if (ops->handler)                                  \
-			ops->handler(__VA_ARGS__);                 \
-		else                                               \
-			fuse_reply_err(req, error);                \
+#define DISPATCH_TO(table, handler, error, ...)              \
+	do {                                                 \
+		const struct fuse_lowlevel_ops *ops = table; \
+		if (ops->handler)                            \
+			ops->handler(__VA_ARGS__);           \
+		else                                         \
+			fuse_reply_err(req, error);          \
 	} while (0)
 
-#define DISPATCH(ino, handler, error, ...) \
-	DISPATCH_TO(ops_of(ino), handler, error, __VA_ARGS__)
+#define DISPATCH(ino, handler, error, ...) DISPATCH_TO(ops_of(ino), handler, error, __VA_ARGS__)
 #define DISPATCH_CHANGE(ino, handler, error, ...) \
 	DISPATCH_TO(ops_of_change(req, ino), handler, error, __VA_ARGS__)
 
@@ -201,7 +200,8 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 	else if (is_pycache(parent, name) || is_pycache(new_parent, new_name))
 		fuse_reply_err(req, EXDEV);
 	else
-		DISPATCH_CHANGE(parent, rename, EROFS, req, parent, name, new_parent, new_name, flags);
+		DISPATCH_CHANGE(
+			parent, rename, EROFS, req, parent, name, new_parent, new_name, flags);
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)

@@ -39,7 +39,8 @@ static const char usage[] =
 	"  suid, dev          allow set-user-ID programs, devices (default: nosuid, nodev)\n"
 	"  noexec, exec, noatime\n"
 	"  nonempty           mount over a directory that isn't empty\n"
-	"  echo=on|off        show inotify watchers of the mount what other programs change (default: on)\n"
+	"  echo=on|off        show inotify watchers of the mount what other programs change "
+	"(default: on)\n"
 	"  busy_timeout=MS    how long a save waits for another program's lock (default: 5000)\n"
 	"  file_max=MIB       largest file (default: 900)\n"
 	"  memory_max=MIB     memory for what is being written (default: 1024)\n";

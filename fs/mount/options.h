@@ -18,7 +18,7 @@ struct mount_options {
 	bool suid, dev, noexec, noatime;
 	bool debug;
 	bool nonempty;
-	bool echo; /* repeat others' changes for those who watch the mount */
+	bool echo;          /* repeat others' changes for those who watch the mount */
 	const char *fsname; /* NULL: the database's path */
 	uid_t uid;
 	gid_t gid;

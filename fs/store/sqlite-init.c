@@ -268,7 +268,8 @@ static int set_up(struct init *init)
 	if (!err && !done) {
 		err = run_schema(init);
 		if (!err)
-			err = sqlite_watch_keys(init->handle, init->table, init->name, init->source);
+			err = sqlite_watch_keys(
+				init->handle, init->table, init->name, init->source);
 		if (!err)
 			err = make_unique(init);
 		if (!err)

@@ -12,7 +12,7 @@
 
 struct store {
 	const struct db_engine *engine;
-	char *url; /* to be shown: a path, or a URL without its password */
+	char *url;        /* to be shown: a path, or a URL without its password */
 	char *connection; /* what PostgreSQL connects to; NULL with SQLite */
 	struct db_setting setting;
 	struct store_options options;
@@ -20,9 +20,9 @@ struct store {
 	pthread_mutex_t lock; /* protects writing */
 	pthread_cond_t ended; /* a transaction has; monotonic */
 	bool writing;
-	struct db *writer; /* opened by the first store_begin() */
+	struct db *writer;        /* opened by the first store_begin() */
 	pthread_mutex_t own_lock; /* protects own */
-	struct own_range *own; /* own.c */
+	struct own_range *own;    /* own.c */
 };
 
 struct store_reader {

@@ -34,7 +34,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define STORE_ROOT 1 /* the id of the root directory's node */
+#define STORE_ROOT 1       /* the id of the root directory's node */
 #define STORE_NAME_MAX 255 /* bytes of one file name, as NAME_MAX */
 
 enum store_kind {
@@ -46,13 +46,13 @@ enum store_kind {
 
 /* A node as it is now. Times are nanoseconds since the epoch. */
 struct store_node {
-	int64_t id; /* st_ino: the same for the life of the object, also over a rename */
-	int64_t parent; /* id of its directory; 0 for the root */
+	int64_t id;      /* st_ino: the same for the life of the object, also over a rename */
+	int64_t parent;  /* id of its directory; 0 for the root */
 	int64_t version; /* the current version; 0 for directories */
 	enum store_kind kind;
-	int32_t mode; /* permission bits, or -1: never set, the mount's default */
+	int32_t mode;     /* permission bits, or -1: never set, the mount's default */
 	int64_t uid, gid; /* or -1, likewise */
-	int64_t size; /* bytes of the current version; 0 for directories */
+	int64_t size;     /* bytes of the current version; 0 for directories */
 	int64_t atime, mtime, ctime;
 	int64_t subdirs; /* directories: how many directories are in it */
 };
@@ -76,17 +76,17 @@ struct store_change {
 	enum store_op op;
 	enum store_kind kind;
 	int64_t node;
-	int64_t parent; /* the directory in which the name appeared, changed or disappeared */
-	int64_t version; /* after the change; 0 where there is none */
+	int64_t parent;      /* the directory in which the name appeared, changed or disappeared */
+	int64_t version;     /* after the change; 0 where there is none */
 	int64_t old_version; /* before the change; 0 where there was none */
-	const char *name; /* the file name in that directory; valid during the callback */
-	const char *path; /* the whole path below the mount's root; valid during the callback */
-	const char *module; /* dotted name, or NULL for whatever is no module; likewise */
+	const char *name;    /* the file name in that directory; valid during the callback */
+	const char *path;    /* the whole path below the mount's root; valid during the callback */
+	const char *module;  /* dotted name, or NULL for whatever is no module; likewise */
 };
 
 /* Who makes a change: goes into the history. */
 struct store_origin {
-	int64_t uid, pid; /* or -1 */
+	int64_t uid, pid;    /* or -1 */
 	const char *command; /* may be NULL */
 };
 
@@ -94,13 +94,13 @@ struct store_origin {
 struct store_version {
 	int64_t id, node;
 	int64_t size;
-	int64_t mtime; /* of the file, with this content */
-	int64_t time; /* when it was committed */
-	bool current; /* it is the content that the file has now */
-	bool kept; /* its content can be read (retention has not removed it) */
-	int64_t uid, pid; /* -1: made by SQL */
+	int64_t mtime;       /* of the file, with this content */
+	int64_t time;        /* when it was committed */
+	bool current;        /* it is the content that the file has now */
+	bool kept;           /* its content can be read (retention has not removed it) */
+	int64_t uid, pid;    /* -1: made by SQL */
 	const char *command; /* NULL: made by SQL; valid during the callback */
-	const char *path; /* the path that the file had then; valid during the callback */
+	const char *path;    /* the path that the file had then; valid during the callback */
 };
 
 struct store_counts {
@@ -151,8 +151,8 @@ void store_reader_destroy(struct store_reader *reader);
 int store_reader_begin(struct store_reader *reader);
 void store_reader_end(struct store_reader *reader);
 
-int store_lookup(struct store_reader *reader, int64_t parent, const char *name,
-	struct store_node *ret_node);
+int store_lookup(
+	struct store_reader *reader, int64_t parent, const char *name, struct store_node *ret_node);
 int store_get_node(struct store_reader *reader, int64_t id, struct store_node *ret_node);
 /*
  * The node to which a version belongs, with size and mtime as of that version. *ret_current: it is the
@@ -174,8 +174,8 @@ typedef int store_version_fn(void *arg, const struct store_version *version);
  * The children of a directory with an id above after (0: all), ascending by id, so that the last id seen is a
  * position that stays valid while the directory changes.
  */
-int store_list(struct store_reader *reader, int64_t parent, int64_t after, store_entry_fn *fn,
-	void *arg);
+int store_list(
+	struct store_reader *reader, int64_t parent, int64_t after, store_entry_fn *fn, void *arg);
 /* The changes with an id above after, ascending. */
 int store_changes(struct store_reader *reader, int64_t after, store_change_fn *fn, void *arg);
 /* The id of the newest change; 0 when there was none yet. */
@@ -185,8 +185,8 @@ int store_last_change(struct store_reader *reader, int64_t *ret_change);
  * The tree as it was after change `change`, by path. Reads back through the feed, so it reaches as far as
  * the feed is kept: -ENOENT beyond. Attributes other than kind, version, size and mtime are those of now.
  */
-int store_at_lookup(struct store_reader *reader, int64_t change, const char *path,
-	struct store_node *ret_node);
+int store_at_lookup(
+	struct store_reader *reader, int64_t change, const char *path, struct store_node *ret_node);
 int store_at_list(struct store_reader *reader, int64_t change, const char *path, store_entry_fn *fn,
 	void *arg);
 
