@@ -356,9 +356,8 @@ struct echo_job *echo_find(struct echo *echo, int64_t parent, const char *name, 
 	return job;
 }
 
-bool echo_has_later(struct echo *echo, const struct echo_job *job)
+bool echo_has_later(struct echo *echo, const struct echo_job *job, const struct echo_name *name)
 {
-	const struct echo_name *name = &job->from;
 	pthread_mutex_lock(&echo->lock);
 	const struct echo_job *other = job->next;
 	while (other && !same_name(&other->from, name) &&

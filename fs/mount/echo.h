@@ -60,6 +60,7 @@ struct echo_job {
 	struct echo_name from, to; /* to: only of a move */
 	bool looked; /* the process was told of `from` as it was; of a move: of both */
 	bool looked_to;
+	bool split; /* the move can't be repeated as one any more: a delete and an insert */
 	bool known; /* the kernel knows a directory that it is in */
 	bool sent;
 	struct echo_job *next;
@@ -92,8 +93,9 @@ struct echo {
 struct echo_job *echo_current(struct echo *echo);
 /* The first job of that name that isn't done; NULL: none. *ret_to: it moves something there. */
 struct echo_job *echo_find(struct echo *echo, int64_t parent, const char *name, bool *ret_to);
-/* Is there a later job of the same name? */
-bool echo_has_later(struct echo *echo, const struct echo_job *job);
+/* Is there a job after this one that concerns the name? */
+bool echo_has_later(
+	struct echo *echo, const struct echo_job *job, const struct echo_name *name);
 
 /* ---- echo_process.c ---- */
 

@@ -89,6 +89,32 @@ static void lookup_replaced(fuse_req_t req, const char *name)
 	reply_past_node(req, INO_VERSION, job->old_version, type_of(job->kind));
 }
 
+static bool lives(fuse_req_t req, const struct echo_job *job)
+{
+	struct mount *mount = fuse_req_userdata(req);
+	struct store_node node;
+	bool current = true;
+	int r = job->kind == STORE_DIR
+			? store_get_node(mount->reader, job->node, &node)
+			: store_get_version(mount->reader, job->old_version, &node, &current);
+	return r == 0 && current;
+}
+
+/*
+ * A name that goes leads to the inode that goes with it. Where that lives on under another name, one of
+ * ours stands for it.
+ */
+static void reply_leaving(fuse_req_t req, const struct echo_job *job)
+{
+	bool moves = job->op == ECHO_MOVE && !job->split;
+	if (!moves && lives(req, job))
+		reply_past_node(req, INO_ECHO, (int64_t)job->seq + 1, type_of(job->kind));
+	else if (job->kind == STORE_DIR)
+		reply_past_node(req, INO_DIR, job->node, S_IFDIR);
+	else
+		reply_past_node(req, INO_VERSION, job->old_version, type_of(job->kind));
+}
+
 static bool lookup_past(fuse_req_t req, int64_t parent, const char *name)
 {
 	struct mount *mount = fuse_req_userdata(req);
@@ -99,10 +125,8 @@ static bool lookup_past(fuse_req_t req, int64_t parent, const char *name)
 	*(to ? &job->looked_to : &job->looked) = true;
 	if (to || job->op == ECHO_INSERT)
 		fuse_reply_err(req, ENOENT);
-	else if (job->kind == STORE_DIR)
-		reply_past_node(req, INO_DIR, job->node, S_IFDIR);
 	else
-		reply_past_node(req, INO_VERSION, job->old_version, type_of(job->kind));
+		reply_leaving(req, job);
 	return true;
 }
 
@@ -149,17 +173,6 @@ static bool is_present(fuse_req_t req, const struct echo_name *name)
 	return true;
 }
 
-static bool lives(fuse_req_t req, const struct echo_job *job)
-{
-	struct mount *mount = fuse_req_userdata(req);
-	struct store_node node;
-	bool current = true;
-	int r = job->kind == STORE_DIR
-			? store_get_node(mount->reader, job->node, &node)
-			: store_get_version(mount->reader, job->old_version, &node, &current);
-	return r == 0 && current;
-}
-
 static bool is_job(const struct echo_job *job, enum echo_op op, const struct echo_name *name,
 	fuse_ino_t parent, const char *text)
 {
@@ -174,7 +187,8 @@ static void echo_make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	struct mount *mount = fuse_req_userdata(req);
 	const struct echo_job *job = echo_current(mount->echo);
 	struct tree_entry entry;
-	if (!job || !is_job(job, ECHO_INSERT, &job->from, parent, name)) {
+	if (!job || (!is_job(job, ECHO_INSERT, &job->from, parent, name) &&
+			    !is_job(job, ECHO_MOVE, &job->to, parent, name))) {
 		fuse_reply_err(req, EPERM);
 		return;
 	}
@@ -208,45 +222,51 @@ static void echo_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, 
 	echo_make(req, parent, name, S_IFLNK);
 }
 
-static int check_remove(fuse_req_t req, const struct echo_job *job)
+/* As far as the changes that are queued tell, the name was not touched since. */
+static bool is_last(fuse_req_t req, const struct echo_job *job, const struct echo_name *name)
 {
 	const struct mount *mount = fuse_req_userdata(req);
-	if (!job->looked)
+	return !echo_has_later(mount->echo, job, name);
+}
+
+/* EBUSY: it was made again through this mount, which who watches it has seen. */
+static int check_remove(fuse_req_t req, struct echo_job *job)
+{
+	bool looked = job->looked && (job->op != ECHO_MOVE || job->split);
+	job->split = true;
+	if (!looked)
 		return -ESTALE;
-	if (lives(req, job))
-		return -EBUSY;
-	if (job->op == ECHO_DELETE && is_present(req, &job->from) &&
-		!echo_has_later(mount->echo, job))
-		return -EBUSY; /* it was made again through this mount, which watchers have seen */
-	return 0;
+	return is_present(req, &job->from) && is_last(req, job, &job->from) ? -EBUSY : 0;
 }
 
 static void echo_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	const struct mount *mount = fuse_req_userdata(req);
-	const struct echo_job *job = echo_current(mount->echo);
-	bool right =
-		job &&
-		(is_echo_dir(parent) ? job->op == ECHO_REPLACED && !strcmp(job->from.name, name)
-				     : is_job(job, ECHO_DELETE, &job->from, parent, name));
-	reply_error(req, right ? check_remove(req, job) : -EPERM);
+	struct echo_job *job = echo_current(mount->echo);
+	if (job && (is_job(job, ECHO_DELETE, &job->from, parent, name) ||
+			   is_job(job, ECHO_MOVE, &job->from, parent, name)))
+		reply_error(req, check_remove(req, job));
+	else if (job && is_echo_dir(parent) && job->op == ECHO_REPLACED && job->looked &&
+		 !strcmp(job->from.name, name))
+		reply_error(req, lives(req, job) ? -EBUSY : 0);
+	else
+		reply_error(req, -EPERM);
 }
 
-static int check_move(fuse_req_t req, const struct echo_job *job)
+static int check_move(fuse_req_t req, struct echo_job *job)
 {
-	const struct mount *mount = fuse_req_userdata(req);
 	if (!job->looked || !job->looked_to)
 		return -ESTALE;
-	if (is_present(req, &job->from) && !echo_has_later(mount->echo, job))
-		return -EBUSY;
-	return 0;
+	job->split = (is_present(req, &job->from) && is_last(req, job, &job->from)) ||
+		     (!is_present(req, &job->to) && is_last(req, job, &job->to));
+	return job->split ? -EBUSY : 0;
 }
 
 static void echo_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned int flags)
 {
 	const struct mount *mount = fuse_req_userdata(req);
-	const struct echo_job *job = echo_current(mount->echo);
+	struct echo_job *job = echo_current(mount->echo);
 	bool right = job && is_job(job, ECHO_MOVE, &job->from, parent, name) &&
 		     is_job(job, ECHO_MOVE, &job->to, new_parent, new_name) &&
 		     !(flags & RENAME_EXCHANGE);

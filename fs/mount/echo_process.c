@@ -93,9 +93,9 @@ static int open_parent(int root, const char *path, const char **ret_name)
 
 /*
  * MODIFY and CLOSE_WRITE. Who may not write to the file but owns it has at least the first (fs/notify, fsnotify_change: a
- * change of the mtime alone).
+ * change of the mtime alone). Into a fresh file nothing was written if nothing is in it.
  */
-static void repeat_update(int parent, const char *name)
+static void repeat_update(int parent, const char *name, bool fresh)
 {
 	static const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
 	struct stat stat;
@@ -104,7 +104,8 @@ static void repeat_update(int parent, const char *name)
 		(void)utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW);
 		return;
 	}
-	if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && ftruncate(fd, stat.st_size) < 0)
+	bool write = fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && !(fresh && !stat.st_size);
+	if (write && ftruncate(fd, stat.st_size) < 0)
 		(void)utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW);
 	close(fd);
 }
@@ -117,16 +118,21 @@ static void repeat_insert(int parent, const char *name, enum store_kind kind)
 	else if (kind == STORE_LINK)
 		(void)!symlinkat("-", parent, name);
 	else if (mknodat(parent, name, S_IFREG | 0644, 0) == 0)
-		repeat_update(parent, name);
+		repeat_update(parent, name, true);
 }
 
-static void repeat_move(int root, int parent, const char *name, const char *new_path)
+/* What can't be moved (any more) goes here and comes there. */
+static void repeat_move(
+	int root, int parent, const char *name, const char *new_path, enum store_kind kind)
 {
 	const char *new_name;
 	int new_parent = open_parent(root, new_path, &new_name);
 	if (new_parent < 0)
 		return;
-	(void)renameat2(parent, name, new_parent, new_name, RENAME_NOREPLACE);
+	if (renameat2(parent, name, new_parent, new_name, RENAME_NOREPLACE) < 0) {
+		(void)unlinkat(parent, name, kind == STORE_DIR ? AT_REMOVEDIR : 0);
+		repeat_insert(new_parent, new_name, kind);
+	}
 	close(new_parent);
 }
 
@@ -142,13 +148,13 @@ static void repeat(int root, const struct echo_order *order, const char *path, c
 		repeat_insert(parent, name, kind);
 		break;
 	case ECHO_UPDATE:
-		repeat_update(parent, name);
+		repeat_update(parent, name, false);
 		break;
 	case ECHO_DELETE:
 		(void)unlinkat(parent, name, kind == STORE_DIR ? AT_REMOVEDIR : 0);
 		break;
 	case ECHO_MOVE:
-		repeat_move(root, parent, name, new_path);
+		repeat_move(root, parent, name, new_path, kind);
 		break;
 	case ECHO_ATTR:
 		(void)utimensat(parent, name, NULL, AT_SYMLINK_NOFOLLOW);
