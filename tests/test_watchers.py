@@ -407,6 +407,29 @@ class ProcessTest(WatchersTest):
         modified = {e[2] for e in events if e[1] == 'MODIFY'}
         self.assertEqual(modified, {f'{name}.py' for name in rows} - {'m1.py'})
 
+    def test_who_looked_before_it_came_takes_nothing_away(self):
+        mnt = self.mount(ROWS)
+        os.listdir(mnt.path / 'gone')
+        with Inotifywait(mnt.path, '.', 'gone', 'pkg') as watch:
+            with self.stopped(mnt):
+                before = mnt.generation()
+                mnt.database.shell("BEGIN; DELETE FROM module WHERE name IN ('b', 'gone.x');"
+                                   "UPDATE module SET name = 'other.n' WHERE name = 'pkg.m';"
+                                   "INSERT INTO module VALUES ('new', ''), ('fresh.x', ''); COMMIT")
+                wait_until(lambda: mnt.generation() > before)
+                for path in ('b.py', 'gone/x.py', 'gone', 'pkg/m.py'):
+                    self.assertFalse((mnt.path / path).exists(), path)
+                for path in ('other/n.py', 'new.py', 'fresh', 'fresh/x.py'):
+                    self.assertTrue((mnt.path / path).exists(), path)
+            mnt.database.put({SENTINEL: ''})
+            events = {e[:3] for e in watch.wait_name(SENTINEL + '.py')}
+        for event in (('.', 'DELETE', 'b.py'), ('gone', 'DELETE', 'x.py'), ('.', 'DELETE,ISDIR', 'gone'),
+                      ('gone', 'DELETE_SELF', ''), ('pkg', 'MOVED_FROM', 'm.py'), ('.', 'CREATE', 'new.py'),
+                      ('.', 'CREATE,ISDIR', 'fresh')):
+            self.assertIn(event, events)
+        self.assertEqual(files_of(mnt.path).keys(), {'a.py', 'pkg/__init__.py', 'other/__init__.py', 'other/n.py', 'new.py',
+                                                     'fresh/x.py', SENTINEL + '.py'})
+
     def test_of_too_many_changes_the_directories_tell(self):
         rows = {f'{p}.m{i}': 'V = 1\n' for p in ('p', 'q') for i in range(2000)}
         mnt = self.mount(rows)

@@ -76,8 +76,18 @@ static int open_below(int dir, const char *path, uint64_t flags)
 	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
 }
 
+/*
+ * Somebody may have looked for a name that is gone before we came to repeat that, so that the kernel is sure that it isn't there and
+ * asks nobody. It asks all the same for a name that is to be made (fs/fuse/dir.c, fuse_dentry_revalidate: LOOKUP_EXCL), and
+ * then knows the answer that is for us: it is there (EEXIST). The daemon lets nothing be made.
+ */
+static void reveal(int parent, const char *name)
+{
+	(void)mkdirat(parent, name, 0700);
+}
+
 /* Opens the directory that path is in; *ret_name is its last part, "." for the root itself. */
-static int open_parent(int root, const char *path, const char **ret_name)
+static int find_parent(int root, const char *path, const char **ret_name)
 {
 	char dir[PATH_MAX];
 	const char *slash = strrchr(path, '/');
@@ -89,6 +99,26 @@ static int open_parent(int root, const char *path, const char **ret_name)
 	memcpy(dir, path, (size_t)(slash - path));
 	dir[slash - path] = '\0';
 	return open_below(root, dir, O_PATH | O_DIRECTORY);
+}
+
+/* Likewise, where a directory on the way may be gone. */
+static int open_parent(int root, const char *path, const char **ret_name)
+{
+	char prefix[PATH_MAX];
+	int parent = find_parent(root, path, ret_name);
+	if (parent >= 0 || errno != ENOENT || strlen(path) >= sizeof(prefix))
+		return parent;
+	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		const char *name;
+		memcpy(prefix, path, (size_t)(slash - path));
+		prefix[slash - path] = '\0';
+		parent = find_parent(root, prefix, &name);
+		if (parent < 0)
+			return -1;
+		reveal(parent, name);
+		close(parent);
+	}
+	return find_parent(root, path, ret_name);
 }
 
 /*
@@ -110,6 +140,16 @@ static void repeat_update(int parent, const char *name, bool fresh)
 	close(fd);
 }
 
+/* DELETE */
+static void repeat_delete(int parent, const char *name, enum store_kind kind)
+{
+	int flags = kind == STORE_DIR ? AT_REMOVEDIR : 0;
+	if (unlinkat(parent, name, flags) == 0 || errno != ENOENT)
+		return;
+	reveal(parent, name);
+	(void)unlinkat(parent, name, flags);
+}
+
 /* CREATE; of a file also what a first write shows. */
 static void repeat_insert(int parent, const char *name, enum store_kind kind)
 {
@@ -129,8 +169,13 @@ static void repeat_move(
 	int new_parent = open_parent(root, new_path, &new_name);
 	if (new_parent < 0)
 		return;
-	if (renameat2(parent, name, new_parent, new_name, RENAME_NOREPLACE) < 0) {
-		(void)unlinkat(parent, name, kind == STORE_DIR ? AT_REMOVEDIR : 0);
+	int r = renameat2(parent, name, new_parent, new_name, RENAME_NOREPLACE);
+	if (r < 0 && errno == ENOENT) {
+		reveal(parent, name);
+		r = renameat2(parent, name, new_parent, new_name, RENAME_NOREPLACE);
+	}
+	if (r < 0) {
+		repeat_delete(parent, name, kind);
 		repeat_insert(new_parent, new_name, kind);
 	}
 	close(new_parent);
@@ -151,7 +196,7 @@ static void repeat(int root, const struct echo_order *order, const char *path, c
 		repeat_update(parent, name, false);
 		break;
 	case ECHO_DELETE:
-		(void)unlinkat(parent, name, kind == STORE_DIR ? AT_REMOVEDIR : 0);
+		repeat_delete(parent, name, kind);
 		break;
 	case ECHO_MOVE:
 		repeat_move(root, parent, name, new_path, kind);
