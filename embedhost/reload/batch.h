@@ -162,6 +162,16 @@ int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
 int class_follow(struct batch *batch, PyTypeObject *type);
 void class_move_registrations(struct batch *batch);
 
+/* frames.c */
+struct _PyInterpreterFrame;
+int frames_walk(int (*fn)(struct _PyInterpreterFrame *frame, void *data), void *data);
+int frames_move_threads(struct batch *batch);
+int frames_move_inside(struct batch *batch, PyObject *object);
+struct _PyInterpreterFrame *frame_inside(PyObject *object); /* NULL if it has none */
+PyObject *frame_code(struct _PyInterpreterFrame *frame);    /* borrowed */
+int frame_line(struct _PyInterpreterFrame *frame);
+bool frame_is_generators(struct _PyInterpreterFrame *frame);
+
 /* heap.c */
 int heap_find_young(struct batch *batch, PyObject **ret_list);
 int heap_rewrite(struct batch *batch, PyObject *young);

@@ -12,14 +12,8 @@
  * memory is searched for the pointer, and replaced if it stands there exactly as often as the
  * object's tp_traverse reports it. So partial objects, bound methods, slots, cells and C types that
  * nobody thought of are covered, and nothing is touched that isn't an owned reference.
- *
- * Frames refer to their globals without owning them (internal/pycore_frame.h): those that run in a
- * scratch namespace are moved to the live one before it can go.
  */
 #include "batch.h"
-
-#define Py_BUILD_CORE_MODULE 1
-#include <internal/pycore_frame.h>
 
 struct visit {
 	struct batch *batch;
@@ -212,46 +206,6 @@ static int rewrite_class_of(struct batch *batch, PyObject *object)
 	return journal_class_set(&batch->journal, object, (PyTypeObject *)mapped);
 }
 
-static int frame_move(struct batch *batch, PyObject *owner, _PyInterpreterFrame *frame)
-{
-	PyObject *globals = frame->f_globals, *mapped;
-
-	if (!globals)
-		return 0;
-	mapped = map_get(batch, globals);
-	if (mapped == globals)
-		return 0;
-	return journal_raw_set(&batch->journal, owner, (void **)&frame->f_globals, mapped);
-}
-
-static int frames_of_threads(struct batch *batch)
-{
-	PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
-
-	for (; thread; thread = PyThreadState_Next(thread)) {
-		_PyInterpreterFrame *frame = thread->cframe ? thread->cframe->current_frame : NULL;
-
-		for (; frame; frame = frame->previous)
-			if (frame_move(batch, NULL, frame) < 0)
-				return -1;
-	}
-	return 0;
-}
-
-static int frame_of_object(struct batch *batch, PyObject *object)
-{
-	if (PyGen_Check(object) || PyCoro_CheckExact(object) || PyAsyncGen_CheckExact(object)) {
-		PyGenObject *generator = (PyGenObject *)object;
-
-		if (generator->gi_frame_state < FRAME_CLEARED)
-			return frame_move(
-				batch, object, (_PyInterpreterFrame *)generator->gi_iframe);
-	} else if (PyFrame_Check(object) && ((PyFrameObject *)object)->f_frame) {
-		return frame_move(batch, object, ((PyFrameObject *)object)->f_frame);
-	}
-	return 0;
-}
-
 static PyObject *names_of(PyObject *code)
 {
 	return PyCode_GetFreevars((PyCodeObject *)code);
@@ -327,7 +281,7 @@ static int rewrite_other(struct batch *batch, PyObject *object)
 {
 	size_t hits;
 
-	if (frame_of_object(batch, object) < 0 || rewrite_class_of(batch, object) < 0)
+	if (frames_move_inside(batch, object) < 0 || rewrite_class_of(batch, object) < 0)
 		return -1;
 	if (PyFunction_Check(object) && rewrite_code(batch, (PyFunctionObject *)object) < 0)
 		return -1;
@@ -456,16 +410,10 @@ static void tally_journal(struct batch *batch, struct tally *tallies)
 	}
 }
 
-static void tally_frames(struct tally *tallies)
+static int tally_frame(struct _PyInterpreterFrame *frame, void *data)
 {
-	PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
-
-	for (; thread; thread = PyThreadState_Next(thread)) {
-		_PyInterpreterFrame *frame = thread->cframe ? thread->cframe->current_frame : NULL;
-
-		for (; frame; frame = frame->previous)
-			tally_add(tallies, (PyObject *)frame->f_code);
-	}
+	tally_add(data, frame_code(frame));
+	return 0;
 }
 
 static bool tally_finish(struct tally *tallies)
@@ -495,7 +443,7 @@ static int is_held_elsewhere(struct batch *batch, PyObject *young, bool *ret_hel
 	}
 	if (result == 0) {
 		tally_journal(batch, tallies);
-		tally_frames(tallies);
+		frames_walk(tally_frame, tallies);
 	}
 	*ret_held = tally_finish(tallies) && result == 0;
 	return result;
@@ -507,7 +455,7 @@ int heap_rewrite(struct batch *batch, PyObject *young)
 	bool held = false;
 	int result;
 
-	if (frames_of_threads(batch) < 0 || rewrite_list(batch, young) < 0 ||
+	if (frames_move_threads(batch) < 0 || rewrite_list(batch, young) < 0 ||
 		is_held_elsewhere(batch, young, &held) < 0)
 		return -1;
 	if (!held && !batch->becomes)

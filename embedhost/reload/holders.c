@@ -9,9 +9,6 @@
  */
 #include "batch.h"
 
-#define Py_BUILD_CORE_MODULE 1
-#include <internal/pycore_frame.h>
-
 static int note_code(PyObject *list, PyObject *code)
 {
 	PyObject *consts = ((PyCodeObject *)code)->co_consts, *reference;
@@ -67,32 +64,24 @@ static int add_text(PyObject *list, PyObject *text)
 	return result;
 }
 
-static int add_frame(PyObject *list, PyObject *codes, _PyInterpreterFrame *frame, const char *kind)
-{
-	PyObject *code = (PyObject *)frame->f_code;
-	int line;
+struct search {
+	PyObject *list, *codes;
+};
 
-	if (codes_have(codes, code) != 1)
+static int add_frame(struct search *search, struct _PyInterpreterFrame *frame, const char *kind)
+{
+	PyObject *code = frame_code(frame);
+	PyCodeObject *c = (PyCodeObject *)code;
+
+	if (codes_have(search->codes, code) != 1)
 		return PyErr_Occurred() ? -1 : 0;
-	line = PyCode_Addr2Line(
-		frame->f_code, _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT));
-	return add_text(list, PyUnicode_FromFormat("%s %U, %U:%d", kind, frame->f_code->co_qualname,
-				      frame->f_code->co_filename, line));
+	return add_text(search->list, PyUnicode_FromFormat("%s %U, %U:%d", kind, c->co_qualname,
+					      c->co_filename, frame_line(frame)));
 }
 
-static int add_threads(PyObject *list, PyObject *codes)
+static int add_running(struct _PyInterpreterFrame *frame, void *data)
 {
-	PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
-	int result = 0;
-
-	for (; result == 0 && thread; thread = PyThreadState_Next(thread)) {
-		_PyInterpreterFrame *frame = thread->cframe ? thread->cframe->current_frame : NULL;
-
-		for (; result == 0 && frame; frame = frame->previous)
-			if (frame->owner != FRAME_OWNED_BY_GENERATOR)
-				result = add_frame(list, codes, frame, "running");
-	}
-	return result;
+	return frame_is_generators(frame) ? 0 : add_frame(data, frame, "running");
 }
 
 static const char *generator_kind(PyObject *object)
@@ -104,24 +93,19 @@ static const char *generator_kind(PyObject *object)
 	return PyGen_Check(object) ? "generator" : NULL;
 }
 
-static int add_object(PyObject *list, PyObject *codes, PyObject *object)
+static int add_object(struct search *search, PyObject *object)
 {
 	const char *kind = generator_kind(object);
 	PyFunctionObject *function = (PyFunctionObject *)object;
 
-	if (kind) {
-		PyGenObject *generator = (PyGenObject *)object;
-
-		if (generator->gi_frame_state >= FRAME_CLEARED)
-			return 0;
-		return add_frame(list, codes, (_PyInterpreterFrame *)generator->gi_iframe, kind);
-	}
-	if (!PyFunction_Check(object) || codes_have(codes, function->func_code) != 1)
+	if (kind)
+		return frame_inside(object) ? add_frame(search, frame_inside(object), kind) : 0;
+	if (!PyFunction_Check(object) || codes_have(search->codes, function->func_code) != 1)
 		return PyErr_Occurred() ? -1 : 0;
-	return add_text(list, PyUnicode_FromFormat("function %U", function->func_qualname));
+	return add_text(search->list, PyUnicode_FromFormat("function %U", function->func_qualname));
 }
 
-static int add_heap(PyObject *list, PyObject *codes)
+static int add_heap(struct search *search)
 {
 	PyObject *gc = PyImport_ImportModule("gc"), *objects = NULL;
 	int result;
@@ -130,7 +114,7 @@ static int add_heap(PyObject *list, PyObject *codes)
 		objects = PyObject_CallMethod(gc, "get_objects", NULL);
 	result = objects ? 0 : -1;
 	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(objects); i++)
-		result = add_object(list, codes, PyList_GET_ITEM(objects, i));
+		result = add_object(search, PyList_GET_ITEM(objects, i));
 	Py_XDECREF(objects);
 	Py_XDECREF(gc);
 	return result;
@@ -154,6 +138,7 @@ PyObject *engine_holders(PyObject *name)
 {
 	struct record *record = record_find(name);
 	PyObject *list = PyList_New(0), *references, *codes = NULL;
+	struct search search;
 
 	if (!record || !list)
 		return list;
@@ -161,8 +146,9 @@ PyObject *engine_holders(PyObject *name)
 	if (references)
 		codes = living_codes(references);
 	Py_XDECREF(references);
+	search = (struct search){list, codes};
 	if (!codes || (PySet_GET_SIZE(codes) &&
-			      (add_threads(list, codes) < 0 || add_heap(list, codes) < 0)))
+			      (frames_walk(add_running, &search) < 0 || add_heap(&search) < 0)))
 		Py_CLEAR(list);
 	Py_XDECREF(codes);
 	return list;

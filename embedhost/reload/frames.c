@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Frames: those on the stacks of all threads, and those inside generators and frame objects.
+ *
+ * A frame refers to its globals without owning them (internal/pycore_frame.h of CPython 3.11): what
+ * runs in a scratch namespace is moved to the live one before that can go. With the GIL no frame
+ * comes or goes, but a new thread's state can: it is linked in without the GIL, under the runtime's
+ * lock, which is held here while the list is walked.
+ */
+#define Py_BUILD_CORE 1 /* before Python.h */
+#include "batch.h"
+
+#include <internal/pycore_frame.h>
+#include <internal/pycore_runtime.h>
+
+/* fn must not make Python objects that the collector knows: a collection could start a thread. */
+int frames_walk(int (*fn)(struct _PyInterpreterFrame *frame, void *data), void *data)
+{
+	PyThreadState *thread;
+	int result = 0;
+
+	PyThread_acquire_lock(_PyRuntime.interpreters.mutex, WAIT_LOCK);
+	thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+	for (; result == 0 && thread; thread = thread->next) {
+		_PyInterpreterFrame *frame = thread->cframe ? thread->cframe->current_frame : NULL;
+
+		for (; result == 0 && frame; frame = frame->previous)
+			result = fn(frame, data);
+	}
+	PyThread_release_lock(_PyRuntime.interpreters.mutex);
+	return result;
+}
+
+static int frame_move(struct batch *batch, PyObject *owner, _PyInterpreterFrame *frame)
+{
+	PyObject *globals = frame->f_globals, *mapped;
+
+	if (!globals)
+		return 0;
+	mapped = map_get(batch, globals);
+	if (mapped == globals)
+		return 0;
+	return journal_raw_set(&batch->journal, owner, (void **)&frame->f_globals, mapped);
+}
+
+static int move_one(_PyInterpreterFrame *frame, void *data)
+{
+	return frame_move(data, NULL, frame);
+}
+
+int frames_move_threads(struct batch *batch)
+{
+	return frames_walk(move_one, batch);
+}
+
+struct _PyInterpreterFrame *frame_inside(PyObject *object)
+{
+	if (PyGen_Check(object) || PyCoro_CheckExact(object) || PyAsyncGen_CheckExact(object)) {
+		PyGenObject *generator = (PyGenObject *)object;
+
+		return generator->gi_frame_state < FRAME_CLEARED
+			       ? (_PyInterpreterFrame *)generator->gi_iframe
+			       : NULL;
+	}
+	return PyFrame_Check(object) ? ((PyFrameObject *)object)->f_frame : NULL;
+}
+
+int frames_move_inside(struct batch *batch, PyObject *object)
+{
+	_PyInterpreterFrame *frame = frame_inside(object);
+
+	return frame ? frame_move(batch, object, frame) : 0;
+}
+
+PyObject *frame_code(_PyInterpreterFrame *frame)
+{
+	return (PyObject *)frame->f_code;
+}
+
+int frame_line(_PyInterpreterFrame *frame)
+{
+	return PyCode_Addr2Line(
+		frame->f_code, _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT));
+}
+
+bool frame_is_generators(_PyInterpreterFrame *frame)
+{
+	return frame->owner == FRAME_OWNED_BY_GENERATOR;
+}
