@@ -214,6 +214,37 @@ class RenameTest(OddCase):
         self.assertIn(['insert', 'new.sub.m7'], moved)
         self.assertEqual(set(self.mnt.database.rows()), {'new.__init__', *(f'new.sub.m{n}' for n in range(20))})
 
+    def test_a_file_is_renamed_while_it_is_synced_and_others_change_its_directory(self):
+        # In the kernel rename waits for the file's lock with the directory's in its hand, fsync and chmod wait for us with
+        # the file's, and to show what SQL changed takes the directory's.
+        work = ('import os, sqlite3, sys\n'
+                'top, database, what = sys.argv[1:]\n'
+                'a, b = os.path.join(top, "a.py"), os.path.join(top, "b.py")\n'
+                'def sync():\n'
+                '    fd = os.open(a, os.O_RDWR | os.O_CREAT)\n'
+                '    os.pwrite(fd, b"V = %d\\n" % n, 0)\n'
+                '    os.fsync(fd)\n'
+                '    os.fchmod(fd, 0o600 + n % 2)\n'
+                '    os.close(fd)\n'
+                'def rename():\n'
+                '    os.rename(a, b)\n'
+                '    os.rename(b, a)\n'
+                'def sql():\n'
+                '    connection.execute("INSERT OR REPLACE INTO module VALUES (?, ?)", (f"p.c{n % 3}", str(n)))\n'
+                '    os.stat(f"{top}/c{n % 3}.py")\n'
+                'connection = sqlite3.connect(database, timeout=10, isolation_level=None)\n'
+                'for n in range(150):\n'
+                '    try: globals()[what]()\n'
+                '    except OSError: pass\n'
+                'print("done")\n')
+        top = self.mnt.path / 'p'
+        top.mkdir()
+        processes = [self.process(Process(PYTHON, '-c', work, top, self.mnt.database.path, what))
+                     for what in ('sync', 'sync', 'rename', 'sql')]
+        for process in processes:
+            self.assertEqual(process.wait(timeout=120), 0, process.output)
+        self.assertEqual(self.mnt.database.problems(), [])
+
     def test_history_goes_with_a_module_that_is_renamed(self):
         write(self.mnt.path / 'a.py', b'V = 1\n')
         write(self.mnt.path / 'a.py', b'V = 2\n')

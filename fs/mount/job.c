@@ -9,6 +9,8 @@
 
 #include "../tree/caller.h"
 
+#define PATIENCE_MS 50 /* far more than publishing takes unless it is blocked (job.h) */
+
 struct job {
 	struct mount *mount;
 	fuse_req_t req; /* NULL: nobody waits */
@@ -19,6 +21,7 @@ struct job {
 	unsigned int flags;
 	struct store_attr attr;
 	struct draft *draft;
+	bool closing;
 	struct stat stat; /* the answer, where it has attributes (ino is not 0) */
 };
 
@@ -216,7 +219,7 @@ static void job_publish(struct job *job, const char *what, int64_t change)
 	if (r < 0)
 		job_end(job, what, r);
 	else if (change && ino_get_class(job->ino) != INO_DIR)
-		publisher_wait(mount, change, job_answer, job);
+		publisher_wait(mount, change, job->closing ? -1 : PATIENCE_MS, job_answer, job);
 	else
 		job_answer(job);
 	publisher_wake(mount);
@@ -253,7 +256,7 @@ static void run_commit(void *arg)
 		job_publish(job, "saving", change);
 }
 
-void job_commit(fuse_req_t req, struct draft *draft, fuse_ino_t ino)
+void job_commit(fuse_req_t req, struct draft *draft, fuse_ino_t ino, bool closing)
 {
 	struct job *job = job_create(req, ino, tree_draft_name(draft), NULL);
 	if (!job) {
@@ -262,6 +265,7 @@ void job_commit(fuse_req_t req, struct draft *draft, fuse_ino_t ino)
 		return;
 	}
 	job->draft = draft;
+	job->closing = closing;
 	job_start(job, run_commit);
 }
 

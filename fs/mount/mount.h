@@ -111,10 +111,11 @@ int mount_submit(struct mount *mount, void (*fn)(void *arg), void *arg);
 int publisher_create(struct mount *mount, struct publisher **ret_publisher);
 void publisher_destroy(struct publisher *publisher);
 /*
- * Calls done(arg), which must not block, on the publisher's thread as soon as all changes up to `change` are published. When there
- * is no memory to wait it is called at once.
+ * Calls done(arg), which must not block, as soon as all changes up to `change` are published, at the latest after patience_ms
+ * (-1: never). When there is no memory to wait it is called at once.
  */
-void publisher_wait(struct mount *mount, int64_t change, void (*done)(void *arg), void *arg);
+void publisher_wait(
+	struct mount *mount, int64_t change, int patience_ms, void (*done)(void *arg), void *arg);
 /* Something has a time now that the publisher has to look at (tree_next_expiry). */
 void publisher_wake(struct mount *mount);
 

@@ -67,7 +67,7 @@ static void set_size(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_fil
 	if (r < 0)
 		reply_error(req, r);
 	else if (draft)
-		job_commit(req, draft, ino);
+		job_commit(req, draft, ino, false);
 	else
 		file_getattr(req, ino, fi);
 }
@@ -158,7 +158,7 @@ static void save(fuse_req_t req, struct fuse_file_info *fi, bool closing)
 	struct draft *draft;
 	tree_flush(mount->tree, &caller, file_of(fi), closing, &draft);
 	if (draft)
-		job_commit(req, draft, 0);
+		job_commit(req, draft, 0, closing);
 	else
 		reply_error(req, 0);
 }

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -25,15 +26,9 @@
 
 #include "job.h"
 #include "mount.h"
+#include "waiter.h"
 
 #define RETRY_MS 250 /* after an error of the store */
-
-struct waiter {
-	int64_t change;
-	void (*done)(void *arg);
-	void *arg;
-	struct waiter *next;
-};
 
 struct publisher {
 	struct mount *mount;
@@ -44,9 +39,8 @@ struct publisher {
 	int64_t published; /* the newest change that is; this thread's own */
 	bool failing;      /* likewise */
 
-	pthread_mutex_t lock; /* guards all below */
-	struct waiter *waiters;
-	bool stopping;
+	struct waiters *waiters;
+	atomic_bool stopping;
 };
 
 /*
@@ -140,36 +134,6 @@ static int publish(struct publisher *publisher)
 	return r;
 }
 
-/* Those whose change is published, or all of them. */
-static struct waiter *take_waiters(struct publisher *publisher, bool all)
-{
-	struct waiter *taken = NULL;
-	pthread_mutex_lock(&publisher->lock);
-	for (struct waiter **p = &publisher->waiters; *p;) {
-		struct waiter *waiter = *p;
-		if (!all && waiter->change > publisher->published) {
-			p = &waiter->next;
-			continue;
-		}
-		*p = waiter->next;
-		waiter->next = taken;
-		taken = waiter;
-	}
-	pthread_mutex_unlock(&publisher->lock);
-	return taken;
-}
-
-static void finish_waiters(struct publisher *publisher, bool all)
-{
-	struct waiter *waiter = take_waiters(publisher, all);
-	while (waiter) {
-		struct waiter *next = waiter->next;
-		waiter->done(waiter->arg);
-		free(waiter);
-		waiter = next;
-	}
-}
-
 /* Milliseconds until something is due; -1: nothing is. */
 static int next_timeout(struct publisher *publisher)
 {
@@ -192,18 +156,10 @@ static void drain(int fd)
 	(void)eventfd_read(fd, &value);
 }
 
-static bool is_stopping(struct publisher *publisher)
-{
-	pthread_mutex_lock(&publisher->lock);
-	bool stopping = publisher->stopping;
-	pthread_mutex_unlock(&publisher->lock);
-	return stopping;
-}
-
 static void *publisher_main(void *arg)
 {
 	struct publisher *publisher = arg;
-	while (!is_stopping(publisher)) {
+	while (!atomic_load(&publisher->stopping)) {
 		bool changed;
 		int timeout = next_timeout(publisher);
 		if (timeout == 0) {
@@ -216,10 +172,11 @@ static void *publisher_main(void *arg)
 			(void)poll(NULL, 0, RETRY_MS);
 		drain(publisher->wake);
 		publish(publisher);
-		finish_waiters(publisher, publisher->failing);
+		waiters_finish(
+			publisher->waiters, publisher->failing ? INT64_MAX : publisher->published);
 		echo_publish(publisher->mount);
 	}
-	finish_waiters(publisher, true);
+	waiters_finish(publisher->waiters, INT64_MAX);
 	return NULL;
 }
 
@@ -229,7 +186,6 @@ int publisher_create(struct mount *mount, struct publisher **ret_publisher)
 	if (!publisher)
 		return -ENOMEM;
 	publisher->mount = mount;
-	pthread_mutex_init(&publisher->lock, NULL);
 	publisher->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int r = publisher->wake < 0 ? -errno : 0;
 	if (r < 0)
@@ -243,12 +199,17 @@ int publisher_create(struct mount *mount, struct publisher **ret_publisher)
 	r = store_last_change(publisher->reader, &publisher->published);
 	if (r < 0)
 		goto destroy_watch;
-	r = -pthread_create(&publisher->thread, NULL, publisher_main, publisher);
+	r = waiters_create(&publisher->waiters);
 	if (r < 0)
 		goto destroy_watch;
+	r = -pthread_create(&publisher->thread, NULL, publisher_main, publisher);
+	if (r < 0)
+		goto destroy_waiters;
 	pthread_setname_np(publisher->thread, "publisher");
 	*ret_publisher = publisher;
 	return 0;
+destroy_waiters:
+	waiters_destroy(publisher->waiters);
 destroy_watch:
 	store_watch_destroy(publisher->watch);
 destroy_reader:
@@ -264,15 +225,13 @@ void publisher_destroy(struct publisher *publisher)
 {
 	if (!publisher)
 		return;
-	pthread_mutex_lock(&publisher->lock);
-	publisher->stopping = true;
-	pthread_mutex_unlock(&publisher->lock);
+	atomic_store(&publisher->stopping, true);
 	eventfd_write(publisher->wake, 1);
 	pthread_join(publisher->thread, NULL);
+	waiters_destroy(publisher->waiters);
 	store_watch_destroy(publisher->watch);
 	store_reader_destroy(publisher->reader);
 	close(publisher->wake);
-	pthread_mutex_destroy(&publisher->lock);
 	free(publisher);
 }
 
@@ -281,18 +240,9 @@ void publisher_wake(struct mount *mount)
 	eventfd_write(mount->publisher->wake, 1);
 }
 
-void publisher_wait(struct mount *mount, int64_t change, void (*done)(void *arg), void *arg)
+void publisher_wait(
+	struct mount *mount, int64_t change, int patience_ms, void (*done)(void *arg), void *arg)
 {
-	struct publisher *publisher = mount->publisher;
-	struct waiter *waiter = malloc(sizeof(*waiter));
-	if (!waiter) {
-		done(arg);
-		return;
-	}
-	*waiter = (struct waiter){.change = change, .done = done, .arg = arg};
-	pthread_mutex_lock(&publisher->lock);
-	waiter->next = publisher->waiters;
-	publisher->waiters = waiter;
-	pthread_mutex_unlock(&publisher->lock);
+	waiters_add(mount->publisher->waiters, change, patience_ms, done, arg);
 	publisher_wake(mount);
 }
