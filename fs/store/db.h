@@ -84,6 +84,10 @@ struct db_engine {
 	/* The bytes of a text or blob, NUL-terminated only where the value is text. */
 	const void *(*get_bytes)(const struct db_row *row, int column, size_t *ret_size);
 
+	/* As store_backup(), store_check(). */
+	int (*backup)(struct store *store, const char *file);
+	int (*check)(struct store *store, int (*fn)(void *arg, const char *words), void *arg);
+
 	int (*watch_create)(struct store *store, struct store_watch **ret_watch);
 	void (*watch_destroy)(struct store_watch *watch);
 	int (*watch_wait)(

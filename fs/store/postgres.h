@@ -44,6 +44,11 @@ char *postgres_sql_text(enum sql sql, const struct db_setting *setting);
 
 int postgres_init(const char *url, const struct store_init_options *options, bool *ret_fresh);
 
+/* ---- postgres-backup.c ---- */
+
+int postgres_backup(struct store *store, const char *file);
+int postgres_check(struct store *store, int (*fn)(void *arg, const char *words), void *arg);
+
 /* ---- postgres-watch.c ---- */
 
 int postgres_watch_create(struct store *store, struct store_watch **ret_watch);

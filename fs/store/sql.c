@@ -25,6 +25,14 @@
 
 #define NOW "(SELECT ns FROM pymodfs_now)"
 
+/* A line of the feed with the version that it made, or took away. */
+#define LOGGED_CHANGE                                                                     \
+	"SELECT c.id, c.op, c.kind, v.id, v.size, c.time, c.uid, c.pid, c.command,"       \
+	" n.id IS NOT NULL OR v.content IS NOT NULL, c.dir, c.base FROM pymodfs_change c" \
+	" LEFT JOIN pymodfs_version v"                                                    \
+	" ON v.id = CASE WHEN c.op = 'd' THEN c.old_version ELSE c.version END"           \
+	" LEFT JOIN pymodfs_node n ON n.id = v.node AND n.version = v.id"
+
 static const char *const texts[N_SQL] = {
 	[SQL_LOOKUP] = "SELECT " NODE " FROM pymodfs_node n WHERE n.parent = ?1 AND n.base = ?2",
 	[SQL_NODE] = "SELECT " NODE " FROM pymodfs_node n"
@@ -80,6 +88,24 @@ static const char *const texts[N_SQL] = {
 		" UNION SELECT c.id FROM pymodfs_node d JOIN pymodfs_node c ON c.parent = d.id"
 		" WHERE d.path = ?1 AND c.base = ?2) ORDER BY v.id DESC",
 	[SQL_HISTORY_NAMES] = "SELECT DISTINCT base FROM pymodfs_change WHERE dir = ?1",
+	[SQL_LOG] = LOGGED_CHANGE " WHERE c.id < ?1 AND c.op <> 'a' AND c.kind <> 'd'"
+				  " ORDER BY c.id DESC LIMIT ?2",
+	/* Versions without a change of this path: from before the feed, or under another name. */
+	[SQL_LOG_PATH] = LOGGED_CHANGE
+	" WHERE c.dir = ?1 AND c.base = ?2 AND c.op <> 'a' AND c.kind <> 'd'"
+	" UNION ALL SELECT 0, CASE WHEN EXISTS (SELECT 1 FROM pymodfs_version e"
+	" WHERE e.node = v.node AND e.id < v.id) THEN 'u' ELSE 'i' END, 'm', v.id, v.size,"
+	" v.time, v.uid, v.pid, v.command,"
+	" n.id IS NOT NULL OR v.content IS NOT NULL, '', v.path"
+	" FROM pymodfs_version v"
+	" LEFT JOIN pymodfs_node n ON n.id = v.node AND n.version = v.id"
+	" WHERE v.path IS NOT NULL AND v.node IN ("
+	"SELECT node FROM pymodfs_change WHERE dir = ?1 AND base = ?2 AND kind <> 'd'"
+	" UNION SELECT f.id FROM pymodfs_node d JOIN pymodfs_node f ON f.parent = d.id"
+	" WHERE d.path = ?1 AND f.base = ?2 AND f.kind <> 'd')"
+	" AND v.id NOT IN (SELECT version FROM pymodfs_change"
+	" WHERE dir = ?1 AND base = ?2 AND op <> 'a')"
+	" ORDER BY 6 DESC, 1 DESC, 4 DESC",
 
 	[SQL_SET_ORIGIN] = "INSERT INTO pymodfs_origin (uid, pid, command) VALUES (?1, ?2, ?3)",
 	[SQL_CLEAR_ORIGIN] = "DELETE FROM pymodfs_origin",

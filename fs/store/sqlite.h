@@ -41,6 +41,11 @@ int sqlite_init(const char *url, const struct store_init_options *options, bool 
 /* The triggers that watch the keys of the user's table other than its name; inside init's transaction. */
 int sqlite_watch_keys(sqlite3 *handle, const char *table, const char *name, const char *source);
 
+/* ---- sqlite-backup.c ---- */
+
+int sqlite_backup(struct store *store, const char *file);
+int sqlite_check(struct store *store, int (*fn)(void *arg, const char *words), void *arg);
+
 /* ---- sqlite-watch.c ---- */
 
 int sqlite_watch_create(struct store *store, struct store_watch **ret_watch);

@@ -123,6 +123,21 @@ const char *store_uuid(const struct store *store)
 	return store->setting.uuid;
 }
 
+int64_t store_schema(const struct store *store)
+{
+	return store->setting.schema;
+}
+
+int store_backup(struct store *store, const char *file)
+{
+	return store->engine->backup(store, file);
+}
+
+int store_check(struct store *store, int (*fn)(void *arg, const char *words), void *arg)
+{
+	return store->engine->check(store, fn, arg);
+}
+
 int store_reader_create(struct store *store, struct store_reader **ret_reader)
 {
 	struct store_reader *reader = calloc(1, sizeof(*reader));

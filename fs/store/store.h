@@ -19,6 +19,7 @@
  *   -EILSEQ   a name that is not UTF-8, where the database can't hold it (PostgreSQL)
  *   -EUCLEAN  the database is damaged
  *   -EIO      anything else; also: the server is gone
+ *   -ENOTSUP  this kind of database can't do that
  *   -ENOMEM
  *
  * store_error() gives the store's own words for the last failure on the calling thread.
@@ -101,6 +102,20 @@ struct store_version {
 	int64_t uid, pid;    /* -1: made by SQL */
 	const char *command; /* NULL: made by SQL; valid during the callback */
 	const char *path;    /* the path that the file had then; valid during the callback */
+};
+
+/* One thing that happened to one file, for the log. */
+struct store_event {
+	int64_t change; /* its id in the feed; 0: from before the feed, or under another name */
+	enum store_op op; /* insert, update or delete */
+	int64_t version; /* that it made; of a delete: that it took away */
+	int64_t size; /* of that version */
+	int64_t time;
+	bool kept; /* that version can be read */
+	int64_t uid, pid; /* -1: made by SQL */
+	const char *command; /* NULL: made by SQL; valid during the callback, as the next two */
+	const char *path;
+	const char *module; /* dotted name, or NULL for whatever is no module */
 };
 
 struct store_counts {
@@ -195,10 +210,28 @@ int store_history(struct store_reader *reader, const char *path, store_version_f
 /* Calls fn(name) once for each name that the directory with this path ever had, as far as the feed is kept. */
 int store_history_names(struct store_reader *reader, const char *dir,
 	int (*fn)(void *arg, const char *name), void *arg);
+/*
+ * What happened to files, newest first: to all, or with a path to what has or had it. Directories and changes of
+ * attributes alone are left out.
+ */
+typedef int store_event_fn(void *arg, const struct store_event *event);
+int store_log(struct store_reader *reader, const char *path, store_event_fn *fn, void *arg);
 int store_count(struct store_reader *reader, struct store_counts *ret_counts);
 /* Calls fn(name) for each hidden row; name may hold any bytes but is NUL-terminated at size. */
 int store_hidden(struct store_reader *reader, int (*fn)(void *arg, const char *name, size_t size),
 	void *arg);
+
+/* ---- keeping it safe ---- */
+
+/*
+ * Copies the database as it is at one moment into a new file, durably, while others write. -EEXIST when the file is
+ * there, which is left alone; -ENOTSUP where the database has tools of its own for it.
+ */
+int store_backup(struct store *store, const char *file);
+/* Calls fn(words) for each damage that the database itself finds. Reads all of it. */
+int store_check(struct store *store, int (*fn)(void *arg, const char *words), void *arg);
+/* The number of the schema that init made. */
+int64_t store_schema(const struct store *store);
 
 /* ---- writing: one transaction at a time, all or nothing ---- */
 
