@@ -9,7 +9,8 @@
  */
 typedef int cmd_fn(int argc, char **argv);
 
-cmd_fn cmd_export, cmd_import, cmd_init, cmd_mount, cmd_status, cmd_umount;
+cmd_fn cmd_backup, cmd_check, cmd_diff, cmd_export, cmd_import, cmd_init, cmd_log, cmd_mount,
+	cmd_restore, cmd_show, cmd_status, cmd_umount;
 
 enum { CLI_FAILURE = 1, CLI_USAGE = 2 };
 

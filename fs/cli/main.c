@@ -20,6 +20,12 @@ static const struct command {
 	{"status", cmd_status, "tell of a mount or a database"},
 	{"import", cmd_import, "take a directory's files into a database"},
 	{"export", cmd_export, "write a database's tree to a directory"},
+	{"log", cmd_log, "tell what happened to the modules, or to one"},
+	{"show", cmd_show, "print a module as it is or was"},
+	{"diff", cmd_diff, "compare versions of modules"},
+	{"restore", cmd_restore, "bring a version of a module back"},
+	{"check", cmd_check, "look for what is wrong in a database"},
+	{"backup", cmd_backup, "copy a database while it is in use"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
