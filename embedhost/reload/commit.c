@@ -50,12 +50,39 @@ static int commit_gone_names(struct batch *batch, struct member *member, PyObjec
 	return result;
 }
 
+static bool is_own_class(struct member *member, PyTypeObject *type)
+{
+	PyObject *owner = PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)
+				  ? PyDict_GetItemString(type->tp_dict, "__module__")
+				  : NULL;
+
+	return owner && PyUnicode_Check(owner) && PyUnicode_Compare(owner, member->name) == 0;
+}
+
+/* A body may give its module a class (sys.modules[__name__].__class__ = ...), or no longer. */
+static int commit_class(struct batch *batch, struct member *member)
+{
+	PyTypeObject *is = Py_TYPE(member->live), *shall = is;
+
+	if (member->kind != MEMBER_RUNS)
+		return 0;
+	if (Py_TYPE(member->scratch) != &Scratch_Type)
+		shall = (PyTypeObject *)map_get(batch, (PyObject *)Py_TYPE(member->scratch));
+	else if (is_own_class(member, is))
+		shall = &PyModule_Type;
+	if (shall == is || shall->tp_basicsize != is->tp_basicsize)
+		return 0;
+	return journal_class_set(&batch->journal, member->live, shall);
+}
+
 static int commit_member(struct batch *batch, struct member *member)
 {
 	PyObject *defined = member->record ? member->record->defined : member->before;
 
 	if (member->kind == MEMBER_NEW)
 		return 0;
+	if (commit_class(batch, member) < 0)
+		return -1;
 	if (defined && commit_gone_names(batch, member, defined) < 0)
 		return -1;
 	return commit_names(batch, member);

@@ -246,6 +246,7 @@ void report_deliver(struct report *report)
 	for (Py_ssize_t i = 0; events && i < PyList_GET_SIZE(events); i++) {
 		PyObject *event = PyList_GET_ITEM(events, i);
 
+		((struct event *)event)->seconds = report->seconds;
 		if (engine->event_fn)
 			engine->event_fn(event, engine->event_data);
 		for (Py_ssize_t k = 0; observers && k < PyList_GET_SIZE(observers); k++)
