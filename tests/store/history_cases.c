@@ -42,7 +42,7 @@ static void test_the_feed_tells_what_happened_in_order(struct env *env)
 
 /* ---- a random history, remembered and compared ---- */
 
-#define STEPS 60
+#define STEPS 40
 
 static int64_t random_node(struct env *env, const char *condition)
 {
@@ -151,7 +151,8 @@ static void test_every_state_of_a_random_history_is_read_back(struct env *env)
 			else
 				change_by_sql(env);
 		}
-		check_invariants(env);
+		if (i % 4 == 0)
+			check_invariants(env);
 		trees[i] = dump(env, -1);
 		CHECK_INT(store_last_change(env->reader, &changes[i]), 0);
 	}
