@@ -89,10 +89,9 @@ int64_t db_get_int_or_unset(const struct db_row *row, int column)
 
 const char *db_get_text_or_null(const struct db_row *row, int column)
 {
-	size_t size;
 	if (db_is_null(row, column))
 		return NULL;
-	return row->engine->get_bytes(row, column, &size);
+	return row->engine->get_bytes(row, column, NULL);
 }
 
 const char *db_get_text(const struct db_row *row, int column)

@@ -81,7 +81,7 @@ struct db_engine {
 
 	bool (*is_null)(const struct db_row *row, int column);
 	int64_t (*get_int)(const struct db_row *row, int column);
-	/* The bytes of a text or blob, NUL-terminated only where the value is text. */
+	/* The bytes of a text or blob, NUL-terminated only where the value is text. ret_size may be NULL. */
 	const void *(*get_bytes)(const struct db_row *row, int column, size_t *ret_size);
 
 	/* As store_backup(), store_check(). */

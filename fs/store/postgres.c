@@ -233,7 +233,8 @@ static int64_t postgres_get_int(const struct db_row *base, int column)
 static const void *postgres_get_bytes(const struct db_row *base, int column, size_t *ret_size)
 {
 	const struct postgres_row *row = (const struct postgres_row *)base;
-	*ret_size = (size_t)PQgetlength(row->result, row->number, column);
+	if (ret_size)
+		*ret_size = (size_t)PQgetlength(row->result, row->number, column);
 	return PQgetvalue(row->result, row->number, column);
 }
 

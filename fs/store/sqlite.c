@@ -173,7 +173,8 @@ static const void *sqlite_get_bytes(const struct db_row *row, int column, size_t
 	bool blob = sqlite3_column_type(statement, column) == SQLITE_BLOB;
 	const void *bytes = blob ? sqlite3_column_blob(statement, column)
 				 : sqlite3_column_text(statement, column);
-	*ret_size = (size_t)sqlite3_column_bytes(statement, column);
+	if (ret_size)
+		*ret_size = (size_t)sqlite3_column_bytes(statement, column);
 	return bytes ? bytes : "";
 }
 

@@ -74,7 +74,7 @@ static void test_awkward_names_are_kept(struct env *env)
 	struct store_node dir = make_dir(env, STORE_ROOT, "d'\"\\%");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char path[300], *text;
-		if (env->postgres && strchr(names[i], '\xff')) {
+		if (env->postgres && strchr(names[i], 0xff)) {
 			CHECK_INT(try_create(env, dir.id, names[i], STORE_FILE), -EILSEQ);
 			continue;
 		}
