@@ -4,10 +4,11 @@ Changes are made as users make them: with the sqlite3 shell, by an import, throu
 """
 
 import json
+import re
 import sqlite3
 import unittest
 
-from tests.support import Database, TestCase, pymodfs, run
+from tests.support import TOP, Database, TestCase, pymodfs, run
 
 
 class HistoryTestCase(TestCase):
@@ -290,6 +291,22 @@ class HelpTest(TestCase):
             self.assert_refused(command, '--nonsense', names='--nonsense', status=2)
             self.assert_refused(command, self.dir / 'no.db', *(['x'] if command not in ('log', 'check') else []),
                                 names='no.db')
+
+    def test_the_manual_names_every_command_and_option_that_the_help_names(self):
+        manual = (TOP / 'man' / 'pymodfs.1').read_text()
+        commands = re.findall(r'^  ([a-z]+)  ', pymodfs('--help').stdout, re.MULTILINE)
+        self.assertIn('mount', commands)
+        for command in commands:
+            self.assertIn(f'\n.Ss {command}\n', manual)
+            section = manual.split(f'\n.Ss {command}\n')[1].split('\n.Ss ')[0]
+            help_text = pymodfs(command, '--help').stdout
+            for option in set(re.findall(r' --([a-z-]+)', help_text)) - {'help'}:
+                self.assertRegex(section, fr'\bFl -{option}\b', command)
+        options = pymodfs('mount', '--help').stdout.split('after -o:')[1]
+        told = re.findall(r'[a-z_]+', ' '.join(re.findall(r'^\.It Cm (.*)', manual, re.MULTILINE)))
+        for line in re.findall(r'^  (\S.*?)(?:  |$)', options, re.MULTILINE):
+            for option in line.split(', '):
+                self.assertIn(option.split('=')[0], told)
 
 
 if __name__ == '__main__':
