@@ -106,13 +106,13 @@ struct store_version {
 
 /* One thing that happened to one file, for the log. */
 struct store_event {
-	int64_t change; /* its id in the feed; 0: from before the feed, or under another name */
+	int64_t change;   /* its id in the feed; 0: from before the feed, or under another name */
 	enum store_op op; /* insert, update or delete */
-	int64_t version; /* that it made; of a delete: that it took away */
-	int64_t size; /* of that version */
+	int64_t version;  /* that it made; of a delete: that it took away */
+	int64_t size;     /* of that version */
 	int64_t time;
-	bool kept; /* that version can be read */
-	int64_t uid, pid; /* -1: made by SQL */
+	bool kept;           /* that version can be read */
+	int64_t uid, pid;    /* -1: made by SQL */
 	const char *command; /* NULL: made by SQL; valid during the callback, as the next two */
 	const char *path;
 	const char *module; /* dotted name, or NULL for whatever is no module */
