@@ -164,46 +164,40 @@ int batch_add_new(struct batch *batch, PyObject *module, const char *path)
 	return member_run(batch, member);
 }
 
-static int set_has_member(struct batch *batch, PyObject *changed, PyObject *uses)
+static int batch_add_users(struct batch *batch, PyObject *name)
 {
-	PyObject *iterator = PyObject_GetIter(uses), *name;
-	int found = 0;
+	PyObject *users = PyDict_GetItemWithError(engine->users, name), *iterator, *user;
+	int result = 0;
 
-	while (iterator && !found && (name = PyIter_Next(iterator))) {
-		found = batch_find(batch, name) != NULL || PySet_Contains(changed, name) == 1;
+	if (!users)
+		return PyErr_Occurred() ? -1 : 0;
+	iterator = PyObject_GetIter(users);
+	while (iterator && result == 0 && (user = PyIter_Next(iterator))) {
+		struct record *record = record_find(user);
+
+		if (record && PySet_Contains(batch->deleted, user) == 0)
+			result = batch_add_record(batch, record);
+		Py_DECREF(user);
+	}
+	Py_XDECREF(iterator);
+	return PyErr_Occurred() ? -1 : result;
+}
+
+/* Whoever used a member in its body is one too; they are added at the end, and looked at in turn. */
+static int batch_add_affected(struct batch *batch, PyObject *changed)
+{
+	PyObject *iterator = PyObject_GetIter(changed), *name;
+	struct member *member;
+	int result = iterator ? 0 : -1;
+
+	while (result == 0 && (name = PyIter_Next(iterator))) {
+		result = batch_add_users(batch, name);
 		Py_DECREF(name);
 	}
 	Py_XDECREF(iterator);
-	return PyErr_Occurred() ? -1 : found;
-}
-
-/* Whoever used a member in its body is one too, until there are no more. */
-static int batch_add_affected(struct batch *batch, PyObject *changed)
-{
-	struct record *record, *next;
-	bool grew = true;
-	PyObject *name;
-	int used;
-
-	while (grew) {
-		grew = false;
-		HASH_ITER (hh, engine->records, record, next) {
-			struct member *member;
-
-			HASH_FIND_STR(batch->members, record->name, member);
-			name = PyUnicode_FromString(record->name);
-			if (!name)
-				return -1;
-			used = member || PySet_Contains(batch->deleted, name)
-				       ? 0
-				       : set_has_member(batch, changed, record->uses);
-			Py_DECREF(name);
-			if (used < 0 || (used && batch_add_record(batch, record) < 0))
-				return -1;
-			grew = grew || used;
-		}
-	}
-	return 0;
+	for (member = batch->members; result == 0 && member; member = member->hh.next)
+		result = batch_add_users(batch, member->name);
+	return PyErr_Occurred() ? -1 : result;
 }
 
 static int batch_add_changed(struct batch *batch, PyObject *changed)
@@ -292,39 +286,55 @@ static int batch_add_deleted(struct batch *batch, PyObject *deleted)
 	return result;
 }
 
-/* Those that were imported last go first. */
-static void batch_call_unload(struct batch *batch)
+static int later_first(const void *a, const void *b)
 {
-	struct record *record, *records[2];
-	uint64_t below = UINT64_MAX;
+	uint64_t x = (*(struct record *const *)a)->order, y = (*(struct record *const *)b)->order;
 
-	for (;;) {
-		records[0] = NULL;
-		HASH_ITER (hh, engine->records, record, records[1]) {
-			struct member *member;
-			PyObject *name = PyUnicode_FromString(record->name);
-			bool goes;
+	return x > y ? -1 : x < y;
+}
 
-			if (!name)
-				continue;
-			HASH_FIND_STR(batch->members, record->name, member);
-			goes = (member && member->kind == MEMBER_RUNS) ||
-			       PySet_Contains(batch->deleted, name) == 1;
-			Py_DECREF(name);
-			if (goes && record->order < below &&
-				(!records[0] || record->order > records[0]->order))
-				records[0] = record;
-		}
-		if (!records[0])
-			return;
-		below = records[0]->order;
-		record = records[0];
-		PyObject *name = PyUnicode_FromString(record->name);
+static size_t records_that_go(struct batch *batch, struct record **records)
+{
+	PyObject *iterator = PyObject_GetIter(batch->deleted), *name;
+	struct member *member;
+	size_t count = 0;
+
+	for (member = batch->members; member; member = member->hh.next)
+		if (member->kind == MEMBER_RUNS)
+			records[count++] = member->record;
+	while (iterator && (name = PyIter_Next(iterator))) {
+		struct record *record = record_find(name);
+
+		if (record)
+			records[count++] = record;
+		Py_DECREF(name);
+	}
+	Py_XDECREF(iterator);
+	PyErr_Clear();
+	return count;
+}
+
+/* Those that were imported last go first. */
+static int batch_call_unload(struct batch *batch)
+{
+	size_t room = HASH_COUNT(batch->members) + (size_t)PySet_GET_SIZE(batch->deleted) + 1;
+	struct record **records = calloc(room, sizeof(struct record *));
+	size_t count = records ? records_that_go(batch, records) : 0;
+
+	if (!records) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	qsort(records, count, sizeof(struct record *), later_first);
+	for (size_t i = 0; i < count; i++) {
+		PyObject *name = PyUnicode_FromString(records[i]->name);
 
 		if (name)
-			hooks_unload(batch->report, name, PyModule_GetDict(record->module));
+			hooks_unload(batch->report, name, PyModule_GetDict(records[i]->module));
 		Py_XDECREF(name);
 	}
+	free(records);
+	return 0;
 }
 
 static void batch_call_reload(struct batch *batch)
@@ -418,8 +428,7 @@ static int batch_run(struct batch *batch, PyObject *changed, PyObject *deleted)
 	if (batch_add_deleted(batch, deleted) < 0 || batch_build(batch, changed) < 0 ||
 		batch_run_bodies(batch) < 0)
 		return -1;
-	batch_call_unload(batch);
-	if (previous_save(batch) < 0)
+	if (batch_call_unload(batch) < 0 || previous_save(batch) < 0)
 		return -1;
 	return commit_apply(batch);
 }

@@ -232,7 +232,8 @@ static int record_update(struct batch *batch, struct member *member)
 	record_set(&record->source, Py_NewRef(member->bytes));
 	record_set(&record->seen, NULL);
 	record_set(&record->code, Py_NewRef(member->code));
-	record_set(&record->uses, Py_NewRef(member->uses));
+	if (record_set_uses(record, Py_NewRef(member->uses)) < 0)
+		return -1;
 	record_set(&record->defined, Py_NewRef(member->defined));
 	record_set(&record->inner_names, Py_NewRef(member->inner_names));
 	record->stamp = member->stamp;

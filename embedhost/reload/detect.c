@@ -122,10 +122,9 @@ static int note_stem(struct look *look, const char *stem)
 /* A body that went on without it (try: import fast) may do better now. */
 static bool somebody_used(PyObject *name)
 {
-	for (struct record *record = engine->records; record; record = record->hh.next)
-		if (PySet_Contains(record->uses, name) == 1)
-			return true;
-	return false;
+	PyObject *users = PyDict_GetItemWithError(engine->users, name);
+
+	return users && PySet_GET_SIZE(users) > 0;
 }
 
 /* Something wanted may be there now; a namespace package may have become a regular one. */

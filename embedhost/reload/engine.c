@@ -20,6 +20,7 @@ static void engine_free(struct engine *e)
 	Py_CLEAR(e->observers);
 	Py_CLEAR(e->held);
 	Py_CLEAR(e->wanted);
+	Py_CLEAR(e->users);
 	Py_CLEAR(e->locals_mark);
 	Py_CLEAR(e->empty);
 	watch_destroy(e->watch);
@@ -35,11 +36,12 @@ static int engine_fill(struct engine *e)
 	e->observers = PyList_New(0);
 	e->held = PyList_New(0);
 	e->wanted = PySet_New(NULL);
+	e->users = PyDict_New();
 	e->locals_mark = PyUnicode_InternFromString("<locals>");
 	e->empty = PyUnicode_FromString("");
 	e->lock = PyThread_allocate_lock();
-	if (e->roots && e->modules && e->observers && e->held && e->wanted && e->locals_mark &&
-		e->lock)
+	if (e->roots && e->modules && e->observers && e->held && e->users && e->wanted &&
+		e->locals_mark && e->lock)
 		return 0;
 	if (!PyErr_Occurred())
 		PyErr_NoMemory();

@@ -69,6 +69,7 @@ struct engine {
 	PyObject *finder;
 	PyObject *loader_type;
 	PyObject *observers;   /* list of callables: on_event */
+	PyObject *users;       /* dict: name of a module -> set of names of those that used it */
 	PyObject *locals_mark; /* "<locals>" */
 	PyObject *empty;       /* "" */
 	PyObject *wanted;      /* set: modules that a body asked for in vain */
@@ -112,6 +113,8 @@ int record_create(PyObject *name, struct record **ret_record);
 void record_forget(struct record *record);
 int record_set_path(struct record *record, const char *path);
 struct record *record_find_path(const char *path);
+/* Who used what, both ways; steals uses. */
+int record_set_uses(struct record *record, PyObject *uses);
 void record_set(PyObject **field, PyObject *value); /* steals value */
 PyObject *record_inner_names(PyObject *dict);
 

@@ -29,7 +29,8 @@ static int record_fill(struct record *record, PyObject *module, const char *path
 	record_set(&record->source, Py_NewRef(source->bytes));
 	record_set(&record->seen, NULL);
 	record_set(&record->code, Py_NewRef(code));
-	record_set(&record->uses, track_uses(events, code, dict));
+	if (record_set_uses(record, track_uses(events, code, dict)) < 0)
+		return -1;
 	record_set(&record->defined, PyFrozenSet_New(dict));
 	record_set(&record->inner_names, record_inner_names(dict));
 	return record->uses && record->defined && record->inner_names ? 0 : -1;

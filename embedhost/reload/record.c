@@ -81,8 +81,60 @@ void record_set(PyObject **field, PyObject *value)
 	Py_XDECREF(old);
 }
 
+static int user_change(PyObject *used, PyObject *user, bool add)
+{
+	PyObject *users = PyDict_GetItemWithError(engine->users, used);
+	int result;
+
+	if (users)
+		return add ? PySet_Add(users, user) : PySet_Discard(users, user);
+	if (!add || PyErr_Occurred())
+		return PyErr_Occurred() ? -1 : 0;
+	users = PySet_New(NULL);
+	result = users && PySet_Add(users, user) == 0 ? PyDict_SetItem(engine->users, used, users)
+						      : -1;
+	Py_XDECREF(users);
+	return result;
+}
+
+static int users_change(PyObject *uses, PyObject *user, bool add)
+{
+	PyObject *iterator = uses ? PyObject_GetIter(uses) : NULL, *used;
+	int result = 0;
+
+	while (iterator && result >= 0 && (used = PyIter_Next(iterator))) {
+		result = user_change(used, user, add);
+		Py_DECREF(used);
+	}
+	Py_XDECREF(iterator);
+	return PyErr_Occurred() ? -1 : 0;
+}
+
+int record_set_uses(struct record *record, PyObject *uses)
+{
+	PyObject *name = uses ? PyUnicode_FromString(record->name) : NULL;
+	int result = -1;
+
+	if (name && users_change(record->uses, name, false) == 0)
+		result = users_change(uses, name, true);
+	record_set(&record->uses, uses);
+	Py_XDECREF(name);
+	return result;
+}
+
+static void record_forget_uses(struct record *record)
+{
+	PyObject *name = PyUnicode_FromString(record->name);
+
+	if (name)
+		users_change(record->uses, name, false);
+	PyErr_Clear();
+	Py_XDECREF(name);
+}
+
 void record_forget(struct record *record)
 {
+	record_forget_uses(record);
 	HASH_DEL(engine->records, record);
 	if (record->path)
 		HASH_DELETE(hh_path, engine->by_path, record);
