@@ -8,7 +8,7 @@ import re
 import sqlite3
 import unittest
 
-from tests.support import TOP, Database, TestCase, pymodfs, run
+from tests.support import PYMODFS, TOP, Database, TestCase, pymodfs, run
 
 
 class HistoryTestCase(TestCase):
@@ -291,6 +291,14 @@ class HelpTest(TestCase):
             self.assert_refused(command, '--nonsense', names='--nonsense', status=2)
             self.assert_refused(command, self.dir / 'no.db', *(['x'] if command not in ('log', 'check') else []),
                                 names='no.db')
+
+    def test_output_that_cannot_be_written_is_an_error(self):
+        db = self.database({'m': 'one'})
+        for command in (['log'], ['log', '--json'], ['show'], ['check'], ['status']):
+            words = [PYMODFS, *command, db.path, *(['m'] if command == ['show'] else [])]
+            result = run('sh', '-c', 'exec "$@" >/dev/full', 'sh', *words, check=False)
+            self.assertEqual(result.returncode, 1, command)
+            self.assertRegex(result.stderr, "^pymodfs [a-z]+: can't write: .*\\n$")
 
     def test_the_manual_names_every_command_and_option_that_the_help_names(self):
         manual = (TOP / 'man' / 'pymodfs.1').read_text()

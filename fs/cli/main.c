@@ -4,6 +4,7 @@
  */
 #include "cli.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -96,7 +97,11 @@ static int run_command(const char *name, int argc, char **argv)
 	}
 	current = command->name;
 	optind = 0;
-	return command->run(argc, argv);
+	int status = command->run(argc, argv);
+	/* What stands in the buffer until the end may fail as well. */
+	if (!status && (fflush(stdout) || ferror(stdout)))
+		status = cli_fail("can't write: %s", strerror(errno));
+	return status;
 }
 
 static int run_help(int argc, char **argv)
