@@ -32,6 +32,20 @@ while True:
     time.sleep(60)
 '''
 
+SAVER = '''
+import os, sys
+try:
+    for number in range(1000000):
+        path = f'{sys.argv[1]}/w{number % 5}.py'
+        with open(path + '.tmp', 'w') as file:
+            file.write(f'V = {number}')
+        os.rename(path + '.tmp', path)
+        if number % 3 == 0:
+            os.unlink(path)
+except OSError as error:
+    print(error, flush=True)
+'''
+
 
 def without_repeats(events):
     """A read may give two equal events in a row as one (inotify(7))."""
@@ -462,6 +476,19 @@ class ProcessTest(WatchersTest):
                 mnt.kill(number)
                 wait_until(lambda: not Path(f'/proc/{pid}').exists(), 10, 'the end of the process')
                 mnt.close()
+
+    def test_a_daemon_that_is_killed_amid_changes_ends_and_nobody_hangs(self):
+        rows = {f'm{i}': 'V = 1\n' for i in range(50)}
+        for number in range(3):
+            mnt = self.mount(database=self.database(rows, name=f'{number}.db'), mountpoint=f'mnt{number}')
+            savers = [self.process(Process(PYTHON, '-c', SAVER, mnt.path)) for _ in range(2)]
+            for value in range(30):
+                mnt.database.put({name: f'V = {value}\n' for name in (*rows, f'z{value % 7}')})
+                mnt.database.delete(f'z{(value + 3) % 7}')
+            mnt.kill()
+            for saver in savers:
+                self.assertEqual(saver.wait(), 0, saver.output)
+            mnt.close()
 
     def test_it_ends_with_the_mount_that_went_to_the_background(self):
         mnt = self.mount({'a': 'V = 1\n'}, background=True)

@@ -94,8 +94,7 @@ struct echo_job *echo_current(struct echo *echo);
 /* The first job of that name that isn't done; NULL: none. *ret_to: it moves something there. */
 struct echo_job *echo_find(struct echo *echo, int64_t parent, const char *name, bool *ret_to);
 /* Is there a job after this one that concerns the name? */
-bool echo_has_later(
-	struct echo *echo, const struct echo_job *job, const struct echo_name *name);
+bool echo_has_later(struct echo *echo, const struct echo_job *job, const struct echo_name *name);
 
 /* ---- echo_process.c ---- */
 

@@ -220,17 +220,15 @@ static void carry_out(struct process *process, const struct echo_order *order, c
 	close(root);
 }
 
-static void let_go_of_the_daemon(int *socket)
+void process_let_go(int *fd)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	prctl(PR_SET_NAME, "pymodfs-echo");
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	int high = fcntl(*socket, F_DUPFD, 4), null = open("/dev/null", O_RDWR);
-	for (int fd = 0; fd <= 2; fd++)
-		dup2(null, fd);
-	*socket = dup2(high, 3);
+	int high = fcntl(*fd, F_DUPFD, 4), null = open("/dev/null", O_RDWR);
+	for (int i = 0; i <= 2; i++)
+		dup2(null, i);
+	*fd = dup2(high, 3);
 	close_range(4, ~0U, 0);
 	if (chdir("/") < 0)
 		_exit(1);
@@ -243,7 +241,9 @@ _Noreturn void echo_process_run(int socket, const char *mountpoint, struct echo_
 		struct echo_order order;
 		char bytes[ECHO_ORDER_MAX + 2];
 	} message;
-	let_go_of_the_daemon(&socket);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "pymodfs-echo");
+	process_let_go(&socket);
 	for (;;) {
 		ssize_t n = recv(socket, &message, ECHO_ORDER_MAX, 0);
 		if (n < 0 && errno == EINTR)

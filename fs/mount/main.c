@@ -135,11 +135,11 @@ static int session_create(struct mount *mount, const struct mount_options *optio
 /* ---- the parts ---- */
 
 /* First of all, because it forks. */
-static int create_echo(struct mount *mount, const struct mount_options *options)
+static int create_processes(struct mount *mount, const struct mount_options *options)
 {
-	if (!options->echo || options->read_only)
-		return 0;
-	int r = echo_create(mount->mountpoint, &mount->echo);
+	int r = guard_create(mount->mountpoint, &mount->guard);
+	if (r == 0 && options->echo && !options->read_only)
+		r = echo_create(mount->mountpoint, &mount->echo);
 	if (r < 0)
 		fprintf(stderr, "pymodfs: can't start a process: %s\n", strerror(-r));
 	return r;
@@ -216,6 +216,7 @@ static void take_apart(struct mount *mount)
 	if (mount->session)
 		fuse_session_destroy(mount->session);
 	store_close(mount->store);
+	guard_destroy(mount->guard);
 }
 
 static int run_session(struct mount *mount)
@@ -239,7 +240,7 @@ static int run_session(struct mount *mount)
 
 static int run(struct mount *mount, const struct mount_options *options)
 {
-	int r = create_echo(mount, options);
+	int r = create_processes(mount, options);
 	if (r == 0)
 		r = open_store(mount, options);
 	if (r < 0)

@@ -39,6 +39,7 @@ struct mount {
 	struct writer *writer;
 	struct publisher *publisher;
 	struct echo *echo; /* NULL: off */
+	pid_t guard;       /* 0: none */
 	/* When a listing with attributes was answered last (CLOCK_MONOTONIC, ns). */
 	_Atomic int64_t listed;
 	const char *mountpoint;
@@ -119,6 +120,12 @@ void publisher_wait(
 /* Something has a time now that the publisher has to look at (tree_next_expiry). */
 void publisher_wake(struct mount *mount);
 
+/* ---- the guard (guard.c): breaks the connection of a daemon that is killed and can't end ---- */
+/* Forks it, before there is a thread; mountpoint must stay valid. It is for the main thread, with which it is tied. */
+int guard_create(const char *mountpoint, pid_t *ret_pid);
+/* Once the session is unmounted. */
+void guard_destroy(pid_t pid);
+
 /* ---- the echo (echo.c): changes made behind the mount, repeated for those who watch it ---- */
 /*
  * Forks the echo's process: before there is a thread, a database and a session. It will look for the mount
@@ -138,6 +145,11 @@ void echo_add_replaced(struct mount *mount, const struct store_change *change);
 void echo_publish(struct mount *mount);
 /* False: there is none (any more). waiting: how many changes are still to be repeated. */
 bool echo_get_status(struct echo *echo, pid_t *ret_pid, size_t *ret_waiting);
+/*
+ * In a process that was just forked: closes all that is the daemon's but *fd (moved), leaves its directory, and ignores the
+ * terminal's signals.
+ */
+void process_let_go(int *fd);
 /* Is it the echo's process that asks? */
 bool echo_is_caller(fuse_req_t req);
 /* Its LOOKUP and GETATTR; false: it is to be told what everybody is. */

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The guard: a process that sees to it that a killed daemon really ends. A daemon that is killed while its publisher is
+ * inside a notification can't: that thread waits for a directory's lock whose holder waits for an answer of the daemon, and keeps
+ * /dev/fuse open meanwhile, so that everybody who uses the mount hangs. Breaking the connection ends both waits.
+ *
+ * The kernel signals the guard when the daemon's main thread has ended (PR_SET_PDEATHSIG goes with the thread that forked). It never
+ * asks the mount anything, or it could hang itself. A daemon that ends by itself kills its guard first.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mount.h"
+
+#define DEATH SIGUSR1
+#define END_TIMEOUT_MS 300 /* how long a killed daemon may take to end by itself */
+
+/* Blanks and the like are written in octal in the kernel's table. */
+static void unescape(char *text)
+{
+	char *to = text;
+	for (const char *from = text; *from; to++) {
+		unsigned int value;
+		if (*from == '\\' && sscanf(from + 1, "%3o", &value) == 1) {
+			*to = (char)value;
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+}
+
+/* The number by which the kernel knows the connection of the mount on a directory; -1: there is none. */
+static int find_connection(const char *mountpoint)
+{
+	char *line = NULL, path[16384]; /* four for each byte of a path */
+	size_t size = 0;
+	int found = -1;
+	FILE *table = fopen("/proc/self/mountinfo", "re");
+	while (table && getline(&line, &size, table) > 0) {
+		unsigned int minor;
+		if (sscanf(line, "%*d %*d %*u:%u %*s %16383s", &minor, path) != 2)
+			continue;
+		unescape(path);
+		if (!strcmp(path, mountpoint) && strstr(line, " - fuse.pymodfs "))
+			found = (int)minor;
+	}
+	free(line);
+	if (table)
+		fclose(table);
+	return found;
+}
+
+/* Its owner may do the first, where the control file system is mounted; only root the second. The dead mount stays. */
+static void break_connection(int connection, const char *mountpoint)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%d/abort", connection);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "1", 1) != 1)
+		(void)umount2(mountpoint, MNT_FORCE | UMOUNT_NOFOLLOW);
+	if (fd >= 0)
+		close(fd);
+}
+
+static _Noreturn void guard_run(
+	int daemon, pid_t pid, const char *mountpoint, const sigset_t *death)
+{
+	struct pollfd ended = {.fd = daemon, .events = POLLIN};
+	int signal_number;
+	prctl(PR_SET_PDEATHSIG, DEATH);
+	prctl(PR_SET_NAME, "pymodfs-guard");
+	process_let_go(&ended.fd);
+	if (getppid() == pid)
+		sigwait(death, &signal_number);
+	int connection = find_connection(mountpoint);
+	if (connection >= 0 && poll(&ended, 1, END_TIMEOUT_MS) == 0)
+		break_connection(connection, mountpoint);
+	_exit(0);
+}
+
+int guard_create(const char *mountpoint, pid_t *ret_pid)
+{
+	pid_t daemon = getpid();
+	sigset_t death, old;
+	sigemptyset(&death);
+	sigaddset(&death, DEATH);
+	int fd = pidfd_open(daemon, 0);
+	if (fd < 0)
+		return -errno;
+	signal(SIGCHLD, SIG_DFL); /* so that its id stays its own until guard_destroy() */
+	pthread_sigmask(SIG_BLOCK, &death, &old);
+	pid_t pid = fork();
+	if (pid == 0)
+		guard_run(fd, daemon, mountpoint, &death);
+	int r = pid < 0 ? -errno : 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	close(fd);
+	if (r == 0)
+		*ret_pid = pid;
+	return r;
+}
+
+void guard_destroy(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
