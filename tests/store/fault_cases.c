@@ -173,7 +173,8 @@ static int fail_everywhere(struct env *env, struct env *faulty, int64_t id, int 
 		char *after = text_of(env, "a.py");
 		CHECK_TEXT(after, err ? before : text);
 		free(after);
-		check_invariants(env);
+		if (n % 8 == 0)
+			check_invariants(env);
 		CHECK_INT(save(faulty, id, "the next save works").id, id);
 		if (!fired)
 			break;
