@@ -212,7 +212,7 @@ struct pymodhost_event {
 	const char *module; /* dotted name */
 	uint64_t version;   /* how often this process has run the module's body with success */
 	const char *text;   /* FAILED: the traceback; else "" */
-	double seconds; /* how long the whole batch took, till it was in effect or given up */
+	double seconds;     /* how long the whole batch took, till it was in effect or given up */
 };
 
 /* Called once an event, on the thread that caused it, after the batch is in effect or given up,

@@ -11,7 +11,7 @@ import time
 import unittest
 from pathlib import Path
 
-from tests.support import PYTHON, Mount, Process, TestCase, files_of, run, wait_until
+from tests.support import PYTHON, Process, TestCase, files_of, run, wait_until
 
 SENTINEL = 'zz_end'
 QUIET = {'OPEN', 'ACCESS', 'CLOSE_NOWRITE'}
