@@ -114,6 +114,45 @@ static json_t *json_caches(struct control *control)
 		(json_int_t)HASH_CNT(by_id, control->by_id));
 }
 
+/* How often the kernel asked for what; what it never asked for is left out. */
+static json_t *json_requests(struct mount *mount)
+{
+	static const char *const names[REQUEST_COUNT] = {
+		[REQUEST_LOOKUP] = "lookup",
+		[REQUEST_FORGET] = "forget",
+		[REQUEST_GETATTR] = "getattr",
+		[REQUEST_SETATTR] = "setattr",
+		[REQUEST_READLINK] = "readlink",
+		[REQUEST_MKNOD] = "mknod",
+		[REQUEST_MKDIR] = "mkdir",
+		[REQUEST_UNLINK] = "unlink",
+		[REQUEST_RMDIR] = "rmdir",
+		[REQUEST_SYMLINK] = "symlink",
+		[REQUEST_RENAME] = "rename",
+		[REQUEST_LINK] = "link",
+		[REQUEST_OPEN] = "open",
+		[REQUEST_READ] = "read",
+		[REQUEST_WRITE] = "write",
+		[REQUEST_FLUSH] = "flush",
+		[REQUEST_RELEASE] = "release",
+		[REQUEST_FSYNC] = "fsync",
+		[REQUEST_FSYNCDIR] = "fsyncdir",
+		[REQUEST_OPENDIR] = "opendir",
+		[REQUEST_READDIR] = "readdir",
+		[REQUEST_READDIRPLUS] = "readdirplus",
+		[REQUEST_STATFS] = "statfs",
+		[REQUEST_CREATE] = "create",
+		[REQUEST_POLL] = "poll",
+	};
+	json_t *requests = json_object();
+	for (int i = 0; requests && i < REQUEST_COUNT; i++) {
+		uint64_t count = atomic_load_explicit(&mount->requests[i], memory_order_relaxed);
+		if (count)
+			json_object_set_new(requests, names[i], json_integer((json_int_t)count));
+	}
+	return requests;
+}
+
 /* null: there was none. */
 static json_t *json_last_error(void)
 {
@@ -136,14 +175,15 @@ static json_t *json_status(
 	struct control *control, const struct store_counts *counts, json_t *names)
 {
 	struct mount *mount = control->mount;
-	return json_pack("{s:s,s:o,s:o,s:s,s:I,s:o,s:b,s:b,s:I,s:o,s:o,s:o,s:o,s:o}", "pymodfs",
+	return json_pack("{s:s,s:o,s:o,s:s,s:I,s:o,s:b,s:b,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "pymodfs",
 		PYMODFS_VERSION, "store", json_url(store_url(mount->store)), "table",
 		json_path(store_table(mount->store)), "uuid", store_uuid(mount->store), "pid",
 		(json_int_t)getpid(), "mountpoint", json_path(mount->mountpoint), "read_only",
 		(int)mount->read_only, "allow_other", (int)mount->allow_other, "generation",
 		(json_int_t)feed_generation(mount->feed), "counts", json_counts(counts), "hidden",
 		json_hidden(counts, names), "caches", json_caches(control), "echo",
-		json_echo(mount->echo), "last_error", json_last_error());
+		json_echo(mount->echo), "requests", json_requests(mount), "last_error",
+		json_last_error());
 }
 
 static int print(const json_t *status, char **ret_text, size_t *ret_size)

@@ -15,7 +15,9 @@
 
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "../tree/feed.h"
 #include "../tree/tree.h"
@@ -26,6 +28,36 @@ struct control;
 struct writer;
 struct publisher;
 struct echo;
+
+/* What the kernel can ask for, as it is counted (ops.c) and told in the status; FORGET: messages, not inodes. */
+enum mount_request {
+	REQUEST_LOOKUP,
+	REQUEST_FORGET,
+	REQUEST_GETATTR,
+	REQUEST_SETATTR,
+	REQUEST_READLINK,
+	REQUEST_MKNOD,
+	REQUEST_MKDIR,
+	REQUEST_UNLINK,
+	REQUEST_RMDIR,
+	REQUEST_SYMLINK,
+	REQUEST_RENAME,
+	REQUEST_LINK,
+	REQUEST_OPEN,
+	REQUEST_READ,
+	REQUEST_WRITE,
+	REQUEST_FLUSH,
+	REQUEST_RELEASE,
+	REQUEST_FSYNC,
+	REQUEST_FSYNCDIR,
+	REQUEST_OPENDIR,
+	REQUEST_READDIR,
+	REQUEST_READDIRPLUS,
+	REQUEST_STATFS,
+	REQUEST_CREATE,
+	REQUEST_POLL,
+	REQUEST_COUNT,
+};
 
 struct mount {
 	struct fuse_session *session;
@@ -42,6 +74,7 @@ struct mount {
 	pid_t guard;       /* 0: none */
 	/* When a listing with attributes was answered last (CLOCK_MONOTONIC, ns). */
 	_Atomic int64_t listed;
+	_Atomic uint64_t requests[REQUEST_COUNT]; /* since the mount began */
 	const char *mountpoint;
 	uid_t uid; /* owner of what has no owner of its own */
 	gid_t gid;

@@ -73,6 +73,13 @@ static bool is_reserved(fuse_ino_t parent, const char *name)
 	return is_control(parent, name) || is_pycache(parent, name);
 }
 
+/* Only this thread adds; .pymodfs/status reads. */
+static void note_request(fuse_req_t req, enum mount_request request)
+{
+	struct mount *mount = fuse_req_userdata(req);
+	atomic_fetch_add_explicit(&mount->requests[request], 1, memory_order_relaxed);
+}
+
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	static const unsigned int wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_READDIRPLUS |
@@ -88,6 +95,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	note_request(req, REQUEST_LOOKUP);
 	struct mount *mount = fuse_req_userdata(req);
 	if (is_control(parent, name))
 		control_reply_root(mount, req);
@@ -108,12 +116,14 @@ static void forget_one(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 {
+	note_request(req, REQUEST_FORGET);
 	forget_one(req, ino, n);
 	fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
+	note_request(req, REQUEST_FORGET);
 	for (size_t i = 0; i < count; i++)
 		forget_one(req, forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
@@ -121,6 +131,7 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_GETATTR);
 	if (!echo_is_caller(req) || !echo_getattr(req, ino))
 		DISPATCH(ino, getattr, ENOSYS, req, ino, fi);
 }
@@ -128,16 +139,19 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 static void op_setattr(
 	fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_SETATTR);
 	DISPATCH_CHANGE(ino, setattr, EROFS, req, ino, attr, set, fi);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
+	note_request(req, REQUEST_READLINK);
 	DISPATCH(ino, readlink, EINVAL, req, ino);
 }
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t dev)
 {
+	note_request(req, REQUEST_MKNOD);
 	if (!S_ISREG(mode))
 		fuse_reply_err(req, EPERM);
 	else if (is_reserved(parent, name))
@@ -148,6 +162,7 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 
 static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
+	note_request(req, REQUEST_MKDIR);
 	struct mount *mount = fuse_req_userdata(req);
 	if (is_control(parent, name))
 		fuse_reply_err(req, EEXIST);
@@ -159,6 +174,7 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	note_request(req, REQUEST_UNLINK);
 	struct mount *mount = fuse_req_userdata(req);
 	if (is_control(parent, name))
 		fuse_reply_err(req, EISDIR);
@@ -170,6 +186,7 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	note_request(req, REQUEST_RMDIR);
 	struct mount *mount = fuse_req_userdata(req);
 	if (is_control(parent, name))
 		fuse_reply_err(req, EPERM);
@@ -181,6 +198,7 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
+	note_request(req, REQUEST_SYMLINK);
 	if (is_reserved(parent, name))
 		fuse_reply_err(req, EPERM);
 	else
@@ -190,6 +208,7 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned int flags)
 {
+	note_request(req, REQUEST_RENAME);
 	if (ino_get_class(parent) == INO_PYCACHE && is_dir(new_parent) &&
 		!is_reserved(new_parent, new_name))
 		pycache_rename_out(req, parent, name, new_parent, new_name, flags);
@@ -206,6 +225,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
+	note_request(req, REQUEST_LINK);
 	if ((ino_get_class(ino) == INO_PYCACHE) != (ino_get_class(parent) == INO_PYCACHE))
 		fuse_reply_err(req, EXDEV);
 	else /* EPERM: as link(2) has it for a file system without hard links */
@@ -214,63 +234,74 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const cha
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_OPEN);
 	DISPATCH_CHANGE(ino, open, EISDIR, req, ino, fi);
 }
 
 static void op_read(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_READ);
 	DISPATCH(ino, read, EISDIR, req, ino, size, offset, fi);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 	struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_WRITE);
 	DISPATCH_CHANGE(ino, write, EBADF, req, ino, data, size, offset, fi);
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_FLUSH);
 	DISPATCH(ino, flush, 0, req, ino, fi);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_RELEASE);
 	DISPATCH(ino, release, 0, req, ino, fi);
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_FSYNC);
 	DISPATCH_CHANGE(ino, fsync, 0, req, ino, datasync, fi);
 }
 
 /* Names are durable when the call that made them returns. */
 static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_FSYNCDIR);
 	fuse_reply_err(req, 0);
 }
 
 /* Answered once: the kernel then opens directories by itself and caches their listings. */
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_OPENDIR);
 	fuse_reply_err(req, ENOSYS);
 }
 
 static void op_readdir(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_READDIR);
 	DISPATCH(ino, readdir, ENOTDIR, req, ino, size, offset, fi);
 }
 
 static void op_readdirplus(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_READDIRPLUS);
 	DISPATCH(ino, readdirplus, ENOTDIR, req, ino, size, offset, fi);
 }
 
 /* The room there is for more: that of the file system where the database is. */
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
+	note_request(req, REQUEST_STATFS);
 	struct mount *mount = fuse_req_userdata(req);
 	struct statvfs stat;
 	if (statvfs(store_url(mount->store), &stat) < 0)
@@ -282,6 +313,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 static void op_create(
 	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
+	note_request(req, REQUEST_CREATE);
 	if (is_reserved(parent, name))
 		fuse_reply_err(req, EISDIR);
 	else
@@ -291,6 +323,7 @@ static void op_create(
 static void op_poll(
 	fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *handle)
 {
+	note_request(req, REQUEST_POLL);
 	const struct fuse_lowlevel_ops *ops = ops_of(ino);
 	if (ops->poll) {
 		ops->poll(req, ino, fi, handle);
