@@ -1,0 +1,24 @@
+"""The first import after a mount, by a machine that has the bytecode from before."""
+
+from bench.common import Case, client, compare
+from bench.peers import Mounted
+
+TITLE = 'First import after a mount, bytecode there from before'
+
+
+def measure(bench):
+    rows = bench.rows()
+    names = bench.names(rows)
+    tmpfs, local = bench.tree('tree', rows, tmpfs=True), bench.tree('tree', rows)
+    mounted = Mounted(bench, 'mount', rows)
+    for place in (tmpfs, local, mounted.path):
+        client('import_all', place, names)
+
+    def first():
+        mounted.again()
+        return client('import_all', mounted.path, names)
+    return compare(bench, [
+        Case('tmpfs', lambda: client('import_all', tmpfs, names)),
+        Case('local disk', lambda: client('import_all', local, names)),
+        Case('pymodfs', first),
+    ], 'tmpfs')

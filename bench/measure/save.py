@@ -1,0 +1,21 @@
+"""A save that outlasts a power cut."""
+
+from bench.common import Case, client, compare
+from bench.peers import Mounted
+
+TITLE = 'A durable save'
+
+
+def measure(bench):
+    rows = bench.rows()
+    count = bench.size(30, 3)
+    local, mounted = bench.tree('tree', rows), Mounted(bench, 'mount', rows)
+    return compare(bench, [
+        Case('local disk: write, fsync, rename, fsync of the directory',
+             lambda: client('save_by_rename', local / 'p000/m0001.py', count)),
+        Case('pymodfs: open, write, close', lambda: client('save_in_place', mounted.path / 'p000/m0001.py', count),
+             pids=mounted.pids, requests=mounted.requests),
+        Case('pymodfs: write, fsync, rename', lambda: client('save_by_rename', mounted.path / 'p000/m0002.py', count),
+             pids=mounted.pids, requests=mounted.requests),
+        Case('SQL: UPDATE and COMMIT', lambda: client('save_by_sql', mounted.database.path, 'p000.m0003', count)),
+    ], 'local disk: write, fsync, rename, fsync of the directory')

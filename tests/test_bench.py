@@ -1,0 +1,31 @@
+"""The benchmarks run: every measurement, in a tiny size. What they measure here means nothing and is not looked at."""
+
+import re
+import unittest
+
+from tests.support import PYTHON, TOP, TestCase, run
+
+
+class BenchTest(TestCase):
+    def bench(self, *arguments, check=True):
+        return run(PYTHON, TOP / 'bench/run', *arguments, check=check, timeout=120)
+
+    def test_every_measurement_runs_and_prints_its_table(self):
+        titles = self.bench('--list').stdout.split()
+        printed = self.bench('--quick').stdout
+        sections = re.split(r'^## ', printed, flags=re.MULTILINE)[1:]
+        self.assertEqual(len(sections), len(titles), printed)
+        for section in sections:
+            with self.subTest(section.split('\n')[0]):
+                self.assertRegex(section, r'\| --- \|.*\n(\| [^|]+\|[^\n]+\n)+')
+                self.assertNotIn('nan', section)
+        self.assertIn('no figure means anything', printed)
+
+    def test_an_unknown_measurement_is_refused(self):
+        result = self.bench('weather', check=False)
+        self.assertEqual((result.returncode, result.stdout), (2, ''))
+        self.assertIn("there is no measurement 'weather'", result.stderr)
+
+
+if __name__ == '__main__':
+    unittest.main()
