@@ -191,5 +191,6 @@ void engine_watch_file(const char *path);
 /* detect.c */
 int detect_changes(PyObject *ret_changed, PyObject *ret_deleted, bool *ret_fresh);
 void detect_want(PyObject *events);
+int detect_after_load(PyObject *name, uint64_t looks);
 
 #endif

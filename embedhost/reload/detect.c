@@ -107,6 +107,16 @@ static int note_record(struct look *look, struct record *record)
 	return result;
 }
 
+static int note_path(struct look *look, const char *path)
+{
+	struct record *record = record_find_path(path);
+	int result = 0;
+
+	for (; result == 0 && record; record = record->twin)
+		result = note_record(look, record);
+	return result;
+}
+
 /* a/b.py and a/b/__init__.py hide each other. */
 static int note_stem(struct look *look, const char *stem)
 {
@@ -114,9 +124,9 @@ static int note_stem(struct look *look, const char *stem)
 	int result;
 
 	snprintf(path, sizeof(path), "%s.py", stem);
-	result = note_record(look, record_find_path(path));
+	result = note_path(look, path);
 	snprintf(path, sizeof(path), "%s/__init__.py", stem);
-	return result < 0 ? -1 : note_record(look, record_find_path(path));
+	return result < 0 ? -1 : note_path(look, path);
 }
 
 /* A body that went on without it (try: import fast) may do better now. */
@@ -205,7 +215,7 @@ static int note_change(const struct watch_change *change, void *data)
 	file = cut_suffix(stem, "/__init__.py") || cut_suffix(stem, ".py");
 	if (change->structure)
 		look->structure = true;
-	if (note_record(look, record_find_path(change->path)) < 0)
+	if (note_path(look, change->path) < 0)
 		return -1;
 	if (note_names(look, stem, change->structure) < 0)
 		return -1;
@@ -304,6 +314,25 @@ static int look_at(PyObject *names, bool sweep, bool *ret_fresh)
 	return result;
 }
 
+/* A look that came while a module was first run found nobody to look at for what had changed. */
+static int note_late(struct look *look)
+{
+	if (!PySet_GET_SIZE(engine->late))
+		return 0;
+	if (_PySet_Update(look->names, engine->late) < 0)
+		return -1;
+	return PySet_Clear(engine->late);
+}
+
+/* The import that began when there had been as many looks as `looks` is done. */
+int detect_after_load(PyObject *name, uint64_t looks)
+{
+	if (engine->looks == looks)
+		return 0;
+	watch_nudge(engine->watch);
+	return PySet_Add(engine->late, name);
+}
+
 int detect_changes(PyObject *changed, PyObject *deleted, bool *ret_fresh)
 {
 	struct look look = {PySet_New(NULL), false};
@@ -312,9 +341,10 @@ int detect_changes(PyObject *changed, PyObject *deleted, bool *ret_fresh)
 
 	if (!look.names)
 		return -1;
+	engine->looks++;
 	if (watch_take(engine->watch, note_change, &look, &sweep) < 0 && !PyErr_Occurred())
 		sweep = true;
-	if (PyErr_Occurred() || (sweep && note_all(&look) < 0))
+	if (PyErr_Occurred() || (sweep && note_all(&look) < 0) || note_late(&look) < 0)
 		goto out;
 	result = 0;
 	if (PySet_GET_SIZE(look.names))

@@ -21,6 +21,7 @@ static void engine_free(struct engine *e)
 	Py_CLEAR(e->held);
 	Py_CLEAR(e->wanted);
 	Py_CLEAR(e->users);
+	Py_CLEAR(e->late);
 	Py_CLEAR(e->locals_mark);
 	Py_CLEAR(e->empty);
 	watch_destroy(e->watch);
@@ -37,10 +38,11 @@ static int engine_fill(struct engine *e)
 	e->held = PyList_New(0);
 	e->wanted = PySet_New(NULL);
 	e->users = PyDict_New();
+	e->late = PySet_New(NULL);
 	e->locals_mark = PyUnicode_InternFromString("<locals>");
 	e->empty = PyUnicode_FromString("");
 	e->lock = PyThread_allocate_lock();
-	if (e->roots && e->modules && e->observers && e->held && e->users && e->wanted &&
+	if (e->roots && e->modules && e->observers && e->held && e->users && e->wanted && e->late &&
 		e->locals_mark && e->lock)
 		return 0;
 	if (!PyErr_Occurred())

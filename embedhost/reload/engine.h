@@ -55,6 +55,7 @@ struct record {
 	uint64_t version;  /* successful runs of the body */
 	uint64_t order;    /* of the first run: when Python would run it */
 	bool main;         /* runs as __main__ under its own name too */
+	struct record *twin; /* the next one that was loaded from the same file */
 	UT_hash_handle hh, hh_path;
 };
 
@@ -73,12 +74,13 @@ struct engine {
 	PyObject *locals_mark; /* "<locals>" */
 	PyObject *empty;       /* "" */
 	PyObject *wanted;      /* set: modules that a body asked for in vain */
+	PyObject *late;        /* set: modules whose first run went on during a look */
 	PyObject *held;        /* list of weak references: old versions that may live on */
 	struct batch *batch;   /* the one that runs, or NULL */
 	PyObject *handled; /* what the caller was handling when it called: no part of a failure */
 	PyThread_type_lock lock;
 	unsigned long owner; /* thread that has lock, or 0 */
-	uint64_t order;
+	uint64_t order, looks;
 	void (*event_fn)(PyObject *event, void *data);
 	void *event_data;
 };

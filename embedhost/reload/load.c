@@ -70,6 +70,7 @@ int load_module(PyObject *module, const char *path)
 {
 	struct source source = {0};
 	PyObject *name;
+	uint64_t looks;
 	int result = -1;
 
 	if (!engine) {
@@ -80,8 +81,11 @@ int load_module(PyObject *module, const char *path)
 		return batch_add_new(engine->batch, module, path);
 	name = module_name(module);
 	engine_watch_file(path);
+	looks = engine->looks;
 	if (name && source_read(path, &source) == 0)
 		result = run_and_record(module, name, path, &source);
+	if (result == 0)
+		result = detect_after_load(name, looks);
 	Py_XDECREF(source.bytes);
 	Py_XDECREF(name);
 	return result;

@@ -56,7 +56,38 @@ struct record *record_find_path(const char *path)
 	return record;
 }
 
-/* Two names can lead to one file (a directory is on the path twice): the later one is found. */
+/* Two names can lead to one file (a directory is on the path twice): the first of them is in the
+ * table, the others hang on it. */
+static void path_add(struct record *record)
+{
+	struct record *first = record_find_path(record->path);
+
+	if (first) {
+		record->twin = first->twin;
+		first->twin = record;
+	} else {
+		HASH_ADD_KEYPTR(
+			hh_path, engine->by_path, record->path, strlen(record->path), record);
+	}
+}
+
+static void path_remove(struct record *record)
+{
+	struct record *before = record_find_path(record->path);
+
+	if (before == record) {
+		HASH_DELETE(hh_path, engine->by_path, record);
+		if (record->twin)
+			HASH_ADD_KEYPTR(hh_path, engine->by_path, record->twin->path,
+				strlen(record->twin->path), record->twin);
+	} else {
+		while (before->twin != record)
+			before = before->twin;
+		before->twin = record->twin;
+	}
+	record->twin = NULL;
+}
+
 int record_set_path(struct record *record, const char *path)
 {
 	char *copy = strdup(path);
@@ -66,10 +97,10 @@ int record_set_path(struct record *record, const char *path)
 		return -1;
 	}
 	if (record->path)
-		HASH_DELETE(hh_path, engine->by_path, record);
+		path_remove(record);
 	free(record->path);
 	record->path = copy;
-	HASH_ADD_KEYPTR(hh_path, engine->by_path, record->path, strlen(record->path), record);
+	path_add(record);
 	return 0;
 }
 
@@ -137,7 +168,7 @@ void record_forget(struct record *record)
 	record_forget_uses(record);
 	HASH_DEL(engine->records, record);
 	if (record->path)
-		HASH_DELETE(hh_path, engine->by_path, record);
+		path_remove(record);
 	Py_XDECREF(record->module);
 	Py_XDECREF(record->source);
 	Py_XDECREF(record->seen);

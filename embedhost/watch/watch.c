@@ -435,6 +435,16 @@ int watch_take(struct watch *watch, int (*fn)(const struct watch_change *change,
 	return result;
 }
 
+void watch_nudge(struct watch *watch)
+{
+	struct itimerspec time;
+
+	if (timerfd_gettime(watch->timer, &time) < 0 || time.it_interval.tv_sec)
+		return; /* it ticks anyway */
+	time = (struct itimerspec){.it_value.tv_nsec = 1};
+	timerfd_settime(watch->timer, 0, &time, NULL);
+}
+
 bool watch_is_lost(const struct watch *watch, const char *path)
 {
 	const struct mount *mount = mount_of(watch, path);

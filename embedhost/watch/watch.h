@@ -46,6 +46,9 @@ struct watch_change {
 int watch_take(struct watch *watch, int (*fn)(const struct watch_change *change, void *data),
 	void *data, bool *ret_sweep);
 
+/* Makes the descriptor readable once: the next watch_take() has a reason to be called. */
+void watch_nudge(struct watch *watch);
+
 /* Whether a path is below a mount that is not there at the moment: what is missing isn't gone. */
 bool watch_is_lost(const struct watch *watch, const char *path);
 
