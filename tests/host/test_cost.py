@@ -6,6 +6,8 @@ from tests.host.harness import HostCase
 
 
 class Freed(HostCase):
+    sparse = True
+
     def test_what_the_old_globals_alone_held_is_freed(self):
         self.host("""
             import weakref

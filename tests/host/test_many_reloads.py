@@ -146,6 +146,7 @@ print(f'a reload: {few * 1000:.3f} ms; with a million other objects: {many * 100
 
 
 class Many(HostCase):
+    sparse = True
     places = ('plain',)
 
     def test_memory_is_flat_and_everything_held_goes_on(self):

@@ -112,6 +112,8 @@ assert not problems, f'{len(problems)} of {len(NAMES)} modules:\\n' + '\\n'.join
 
 
 class Real(HostCase):
+    sparse = True
+
     def test_a_module_is_after_a_reload_what_a_fresh_import_is(self):
         self.host(SCRIPT, deadline=120)
 

@@ -100,6 +100,8 @@ print(f'{BATCHES} batches, {sum(rounds)} readings')
 
 
 class Transactions(HostCase):
+    sparse = True
+
     def test_no_thread_sees_a_mix_and_an_error_leaves_no_trace(self):
         self.host(SCRIPT % BATCHES, deadline=60 + BATCHES)
 
