@@ -258,9 +258,11 @@ static void run_commit(void *arg)
 
 void job_commit(fuse_req_t req, struct draft *draft, fuse_ino_t ino, bool closing)
 {
-	struct job *job = job_create(req, ino, tree_draft_name(draft), NULL);
+	struct mount *mount = fuse_req_userdata(req);
+	char name[STORE_NAME_MAX + 1];
+	tree_draft_name(mount->tree, draft, name);
+	struct job *job = job_create(req, ino, name, NULL);
 	if (!job) {
-		struct mount *mount = fuse_req_userdata(req);
 		tree_unpin(mount->tree, draft);
 		return;
 	}
@@ -284,17 +286,19 @@ static void run_commit_quietly(void *arg)
 void job_commit_quietly(struct mount *mount, const struct tree_caller *caller, struct draft *draft)
 {
 	struct job *job = calloc(1, sizeof(*job));
+	char name[STORE_NAME_MAX + 1];
+	tree_draft_name(mount->tree, draft, name);
 	if (!job)
 		goto lost;
 	job->mount = mount;
 	job->draft = draft;
-	job->name = strdup(tree_draft_name(draft));
+	job->name = strdup(name);
 	request_init(mount, caller, &job->request);
 	if (mount_submit(mount, run_commit_quietly, job) == 0)
 		return;
 	job_free(job);
 lost:
-	mount_log(LOG_ERR, "saving %s failed: out of memory", tree_draft_name(draft));
+	mount_log(LOG_ERR, "saving %s failed: out of memory", name);
 	tree_unpin(mount->tree, draft);
 }
 

@@ -8,6 +8,7 @@
 #include "commit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,9 +211,12 @@ int tree_commit(struct tree *tree, const struct tree_request *request, struct dr
 	return r;
 }
 
-const char *tree_draft_name(const struct draft *draft)
+void tree_draft_name(
+	struct tree *tree, const struct draft *draft, char ret_name[STORE_NAME_MAX + 1])
 {
-	return draft->place ? draft->place->name : "a file";
+	tree_lock(tree);
+	snprintf(ret_name, STORE_NAME_MAX + 1, "%s", draft->place ? draft->place->name : "a file");
+	tree_unlock(tree);
 }
 
 void tree_unpin(struct tree *tree, struct draft *draft)

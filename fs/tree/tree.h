@@ -143,7 +143,8 @@ struct tree_request {
 int tree_commit(struct tree *tree, const struct tree_request *request, struct draft *draft,
 	int64_t *ret_change);
 /* The name by which a pinned draft was opened. */
-const char *tree_draft_name(const struct draft *draft);
+void tree_draft_name(
+	struct tree *tree, const struct draft *draft, char ret_name[STORE_NAME_MAX + 1]);
 /* Lets go of a draft that is not going to be committed. */
 void tree_unpin(struct tree *tree, struct draft *draft);
 
