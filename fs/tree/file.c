@@ -118,14 +118,29 @@ static int draft_load(struct tree *tree, struct store_reader *reader, struct dra
 	return 0;
 }
 
-/* May it be opened, and does it count as this node's draft? Wants the lock. */
-static bool draft_may_open(struct draft *draft, int flags)
+/* Can it be opened? Wants the lock. */
+static bool draft_may_open(const struct draft *draft, int flags)
 {
 	if (!draft)
 		return false;
-	if (draft->state != DRAFT_BOUND || draft->files)
-		return true;
-	return draft->in_by_node && wants_write(flags);
+	if (draft->state == DRAFT_GONE)
+		return draft->loaded || (flags & O_TRUNC);
+	return draft->state != DRAFT_BOUND || draft->files || wants_write(flags);
+}
+
+/*
+ * The writers with whom it was shared have all closed it since the look-up that led here: it begins anew, from what they
+ * have committed. If the node has another draft by now, this one is not shared.
+ */
+static void draft_restart(struct tree *tree, struct draft *draft)
+{
+	if (draft->state != DRAFT_BOUND || draft->files || draft->in_by_node)
+		return;
+	draft_bind(tree, draft, draft->node);
+	draft->loaded = false;
+	draft->committed = draft->changes;
+	draft->failed = false;
+	draft->attr.set = 0;
 }
 
 static void draft_clear(struct tree *tree, struct draft *draft)
@@ -145,6 +160,7 @@ static int open_draft(struct tree *tree, struct store_reader *reader,
 		return -ESTALE;
 	}
 	ticket_drop(tree, caller->tid);
+	draft_restart(tree, draft);
 	if (flags & O_TRUNC)
 		draft_clear(tree, draft);
 	draft->files++;

@@ -17,13 +17,14 @@
 #define ASIDE_SECONDS 2
 #define TEMPORARY_SECONDS 5
 
-#define TICKET_ANY 0 /* whatever file it comes to: the node it opened has been replaced meanwhile */
+#define TICKET_ANY_SECONDS 1 /* as long as this a ticket is good for any file: see ticket_has() */
+#define TICKET_ANY 0         /* no node: the one that was opened is gone already */
 
 /* "This thread is about to come back for a writable inode of this node." */
 struct ticket {
 	pid_t tid;
 	int64_t node;
-	int64_t expires; /* CLOCK_MONOTONIC, ns */
+	int64_t left, expires; /* CLOCK_MONOTONIC, ns */
 	struct ticket *next;
 };
 

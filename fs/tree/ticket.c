@@ -30,18 +30,27 @@ int ticket_leave(struct tree *tree, pid_t tid, int64_t node)
 		return -ENOMEM;
 	ticket->tid = tid;
 	ticket->node = node;
-	ticket->expires = clock_monotonic() + TICKET_SECONDS * NANOSECONDS;
+	ticket->left = clock_monotonic();
+	ticket->expires = ticket->left + TICKET_SECONDS * NANOSECONDS;
 	ticket->next = tree->tickets;
 	tree->tickets = ticket;
 	return 0;
 }
 
+/*
+ * The kernel comes back within the same system call, and the first file that its walk comes to is the one. It may be
+ * another node than the one that was opened: somebody has replaced the file between the two walks.
+ */
 bool ticket_has(struct tree *tree, pid_t tid, int64_t node)
 {
-	for (struct ticket *ticket = tree->tickets; ticket; ticket = ticket->next)
-		if (ticket->tid == tid && (ticket->node == node || ticket->node == TICKET_ANY))
-			return true;
-	return false;
+	struct ticket *ticket = tree->tickets;
+	while (ticket && ticket->tid != tid)
+		ticket = ticket->next;
+	if (!ticket)
+		return false;
+	int64_t now = clock_monotonic();
+	bool fresh = now - ticket->left < TICKET_ANY_SECONDS * NANOSECONDS;
+	return now < ticket->expires && (ticket->node == node || fresh);
 }
 
 void ticket_drop(struct tree *tree, pid_t tid)

@@ -162,7 +162,7 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 	const struct store_node *node, const char *name, struct tree_entry *ret_entry)
 {
 	struct aside *aside = aside_find(tree, node->id);
-	if (ticket_has(tree, caller->tid, node->id)) {
+	if (node->kind != STORE_LINK && ticket_has(tree, caller->tid, node->id)) {
 		struct draft *draft = draft_of_node(tree, node, name);
 		if (!draft)
 			return -ENOMEM;
