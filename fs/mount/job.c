@@ -25,21 +25,6 @@ struct job {
 	struct stat stat; /* the answer, where it has attributes (ino is not 0) */
 };
 
-static int64_t deadline_after(int ms)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec + ms * INT64_C(1000000);
-}
-
-static void request_init(
-	struct mount *mount, const struct tree_caller *caller, struct tree_request *ret_request)
-{
-	ret_request->caller = *caller;
-	caller_command(caller->tid, ret_request->command, sizeof(ret_request->command));
-	ret_request->deadline = deadline_after(mount->busy_timeout_ms);
-}
-
 static void job_free(struct job *job)
 {
 	free(job->name);
@@ -62,7 +47,7 @@ static struct job *job_create(
 	if ((name && !job->name) || (new_name && !job->new_name))
 		goto no_memory;
 	struct tree_caller caller = caller_of(req);
-	request_init(job->mount, &caller, &job->request);
+	mount_request_init(job->mount, &caller, &job->request);
 	return job;
 no_memory:
 	if (job)
@@ -293,7 +278,7 @@ void job_commit_quietly(struct mount *mount, const struct tree_caller *caller, s
 	job->mount = mount;
 	job->draft = draft;
 	job->name = strdup(name);
-	request_init(mount, caller, &job->request);
+	mount_request_init(mount, caller, &job->request);
 	if (mount_submit(mount, run_commit_quietly, job) == 0)
 		return;
 	job_free(job);
@@ -306,7 +291,7 @@ static void expire(struct mount *mount, bool all)
 {
 	struct tree_caller caller = {.tid = 0, .uid = mount->uid, .gid = mount->gid};
 	struct tree_request request;
-	request_init(mount, &caller, &request);
+	mount_request_init(mount, &caller, &request);
 	if (tree_expire(mount->tree, &request, all) < 0)
 		mount_log(LOG_ERR, "what editors left behind could not be settled: %s",
 			store_error());

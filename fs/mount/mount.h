@@ -190,6 +190,9 @@ bool echo_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 bool echo_getattr(fuse_req_t req, fuse_ino_t ino);
 
 /* ---- small helpers (reply.c) ---- */
+/* A change in the caller's name, which waits for another writer's lock as long as the mount's option says. */
+void mount_request_init(const struct mount *mount, const struct tree_caller *caller,
+	struct tree_request *ret_request);
 /* A listing with attributes is answered now; was one within the last seconds? */
 void mount_note_listing(struct mount *mount);
 bool mount_listed_lately(struct mount *mount);

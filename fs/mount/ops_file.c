@@ -2,6 +2,7 @@
 /*
  * Requests on files of the store: committed versions, which are read, and drafts, which are written.
  */
+#include "../tree/clock.h"
 #include "ops_file.h"
 
 #include <errno.h>
@@ -28,11 +29,6 @@ void file_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_attr(mount, req, &attr, lasting);
 }
 
-static int64_t to_ns(const struct timespec *time)
-{
-	return time->tv_sec * INT64_C(1000000000) + time->tv_nsec;
-}
-
 void setattr_to_store(const struct stat *attr, int set, struct store_attr *ret_attr)
 {
 	struct timespec now;
@@ -41,8 +37,8 @@ void setattr_to_store(const struct stat *attr, int set, struct store_attr *ret_a
 		.mode = (int32_t)(attr->st_mode & 07777),
 		.uid = attr->st_uid,
 		.gid = attr->st_gid,
-		.atime = to_ns(set & FUSE_SET_ATTR_ATIME_NOW ? &now : &attr->st_atim),
-		.mtime = to_ns(set & FUSE_SET_ATTR_MTIME_NOW ? &now : &attr->st_mtim),
+		.atime = clock_join(set & FUSE_SET_ATTR_ATIME_NOW ? &now : &attr->st_atim),
+		.mtime = clock_join(set & FUSE_SET_ATTR_MTIME_NOW ? &now : &attr->st_mtim),
 	};
 	if (set & FUSE_SET_ATTR_MODE)
 		result.set |= STORE_SET_MODE;

@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../tree/clock.h"
 #include "job.h"
 #include "mount.h"
 #include "waiter.h"
@@ -144,9 +145,7 @@ static int next_timeout(struct publisher *publisher)
 	expiry = settle < expiry ? settle : expiry;
 	if (expiry == INT64_MAX)
 		return -1;
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	int64_t ms = expiry / 1000000 - (now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000);
+	int64_t ms = expiry / MILLISECOND - clock_monotonic() / MILLISECOND;
 	return ms < 0 ? 0 : ms < 60000 ? (int)ms + 1 : 60000;
 }
 

@@ -219,14 +219,18 @@ int pycache_make_file(struct pycache *cache, fuse_req_t req, int fd, const char 
 	return 0;
 }
 
-static void op_mkdir(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t mode)
+/* Makes something called name in the directory fd. */
+typedef int make_fn(struct pycache *cache, fuse_req_t req, int fd, const char *name, mode_t mode);
+
+static void make(
+	fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t mode, make_fn *make_it)
 {
 	struct tree_entry entry;
 	struct pycache *cache = pycache_lock(req);
 	struct pynode *parent = pynode_find(cache, parent_ino);
 	int fd, error = parent ? pynode_open_dir(cache, parent, O_PATH, &fd) : -ESTALE;
 	if (!error) {
-		error = make_dir(cache, req, fd, name, mode);
+		error = make_it(cache, req, fd, name, mode);
 		if (!error)
 			error = pycache_look_up(cache, parent, fd, name, &entry);
 		close(fd);
@@ -246,28 +250,18 @@ static int make_empty(struct pycache *cache, fuse_req_t req, int fd, const char 
 	return error;
 }
 
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t mode)
+{
+	make(req, parent_ino, name, mode, make_dir);
+}
+
 static void op_mknod(
 	fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t mode, dev_t dev)
 {
-	struct tree_entry entry;
-	if (!S_ISREG(mode)) {
-		reply_error(req, -EPERM);
-		return;
-	}
-	struct pycache *cache = pycache_lock(req);
-	struct pynode *parent = pynode_find(cache, parent_ino);
-	int fd, error = parent ? pynode_open_dir(cache, parent, O_PATH, &fd) : -ESTALE;
-	if (!error) {
-		error = make_empty(cache, req, fd, name, mode);
-		if (!error)
-			error = pycache_look_up(cache, parent, fd, name, &entry);
-		close(fd);
-	}
-	pycache_unlock(cache);
-	if (error)
-		reply_error(req, error);
+	if (S_ISREG(mode))
+		make(req, parent_ino, name, mode, make_empty);
 	else
-		reply_entry(mount_of(req), req, &entry);
+		reply_error(req, -EPERM);
 }
 
 static int remove_name(struct pycache *cache, struct pynode *parent, const char *name, int flags)

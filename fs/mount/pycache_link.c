@@ -10,6 +10,7 @@
  * Young directories, those that have not settled, stand in a table with the time of their last change; cache->lock guards it. The
  * publisher's thread turns them into links.
  */
+#include "../tree/clock.h"
 #include "pycache.h"
 
 #include <errno.h>
@@ -18,8 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-#define SECOND INT64_C(1000000000)
-#define SETTLE_TIME (10 * SECOND)
+#define SETTLE_TIME (10 * NANOSECONDS)
 #define BATCH 64
 #define LINK_MARK '@' /* begins the names of links' nodes; those of directories are numbers */
 
@@ -28,13 +28,6 @@ struct pyyoung {
 	int64_t written; /* CLOCK_MONOTONIC, ns */
 	UT_hash_handle hh;
 };
-
-static int64_t now(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * SECOND + time.tv_nsec;
-}
 
 static struct pyyoung *find_young(struct pycache *cache, int64_t dir)
 {
@@ -72,7 +65,7 @@ void pylink_begin(struct pycache *cache, int64_t dir)
 		young->dir = dir;
 		HASH_ADD(hh, cache->young, dir, sizeof(young->dir), young);
 	}
-	young->written = now();
+	young->written = clock_monotonic();
 }
 
 void pylink_end(struct pycache *cache, int64_t dir)
@@ -89,7 +82,7 @@ void pylink_note_write(struct pycache *cache, const struct pynode *node)
 		node = node->parent;
 	struct pyyoung *young = find_young(cache, strtoll(node->name, NULL, 10));
 	if (young)
-		young->written = now();
+		young->written = clock_monotonic();
 }
 
 bool pylink_is_due(struct pycache *cache, int64_t dir)
@@ -156,7 +149,7 @@ int64_t pycache_next_settle(struct mount *mount)
 static size_t take_settled(struct pycache *cache, int64_t dirs[BATCH])
 {
 	size_t count = 0;
-	int64_t limit = now() - SETTLE_TIME;
+	int64_t limit = clock_monotonic() - SETTLE_TIME;
 	struct pyyoung *young, *next;
 	pthread_mutex_lock(&cache->lock);
 	HASH_ITER (hh, cache->young, young, next) {

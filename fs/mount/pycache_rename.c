@@ -20,8 +20,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../tree/caller.h"
-
 #define CHUNK 65536
 
 struct move {
@@ -158,17 +156,6 @@ static void run_move(void *arg)
 	move_destroy(move);
 }
 
-static void request_init(struct move *move)
-{
-	struct timespec now;
-	struct tree_request *request = &move->request;
-	request->caller = caller_of(move->req);
-	caller_command(request->caller.tid, request->command, sizeof(request->command));
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	request->deadline = now.tv_sec * INT64_C(1000000000) + now.tv_nsec +
-			    move->mount->busy_timeout_ms * INT64_C(1000000);
-}
-
 void pycache_rename_out(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned int flags)
 {
@@ -184,7 +171,8 @@ void pycache_rename_out(fuse_req_t req, fuse_ino_t parent, const char *name, fus
 	move->flags = flags;
 	move->name = strdup(name);
 	move->new_name = strdup(new_name);
-	request_init(move);
+	struct tree_caller caller = caller_of(req);
+	mount_request_init(move->mount, &caller, &move->request);
 	error = move->name && move->new_name ? open_local(move) : -ENOMEM;
 	if (!error)
 		error = mount_submit(move->mount, run_move, move);

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <time.h>
+
+#include "../tree/caller.h"
+#include "../tree/clock.h"
 
 struct tree_caller caller_of(fuse_req_t req)
 {
@@ -21,22 +23,23 @@ void reply_error(fuse_req_t req, int error)
 
 #define LISTING_SECONDS 2 /* far longer than a process stays between the answer and its use */
 
-static int64_t now_monotonic(void)
+void mount_request_init(const struct mount *mount, const struct tree_caller *caller,
+	struct tree_request *ret_request)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+	ret_request->caller = *caller;
+	caller_command(caller->tid, ret_request->command, sizeof(ret_request->command));
+	ret_request->deadline = clock_monotonic() + mount->busy_timeout_ms * MILLISECOND;
 }
 
 void mount_note_listing(struct mount *mount)
 {
-	atomic_store(&mount->listed, now_monotonic());
+	atomic_store(&mount->listed, clock_monotonic());
 }
 
 bool mount_listed_lately(struct mount *mount)
 {
 	int64_t listed = atomic_load(&mount->listed);
-	return listed && now_monotonic() - listed < LISTING_SECONDS * INT64_C(1000000000);
+	return listed && clock_monotonic() - listed < LISTING_SECONDS * NANOSECONDS;
 }
 
 void entry_to_fuse(const struct mount *mount, const struct tree_entry *entry,

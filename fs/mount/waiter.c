@@ -3,6 +3,7 @@
  * A list of answers that are held back, and the thread that gives those whose patience is over. It sleeps without a
  * time-out while nobody's patience is bounded. Whoever takes a waiter off the list, under the lock, calls it, without the lock.
  */
+#include "../tree/clock.h"
 #include "waiter.h"
 
 #include <errno.h>
@@ -29,13 +30,6 @@ struct waiters {
 	int64_t armed; /* until when the thread sleeps */
 	bool stopping;
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
 
 /* Takes those off whose change is published or whose time is over. Wants the lock. */
 static struct waiter *take(struct waiters *waiters, int64_t published, int64_t now)
@@ -87,7 +81,7 @@ static void *waiters_main(void *arg)
 	struct waiters *waiters = arg;
 	pthread_mutex_lock(&waiters->lock);
 	while (!waiters->stopping) {
-		struct waiter *taken = take(waiters, -1, now_ns());
+		struct waiter *taken = take(waiters, -1, clock_monotonic());
 		if (!taken) {
 			sleep_on(waiters);
 			continue;
@@ -145,7 +139,7 @@ void waiters_add(struct waiters *waiters, int64_t change, int patience_ms, void 
 	}
 	*waiter = (struct waiter){.change = change, .until = NEVER, .done = done, .arg = arg};
 	if (patience_ms >= 0)
-		waiter->until = now_ns() + patience_ms * INT64_C(1000000);
+		waiter->until = clock_monotonic() + patience_ms * MILLISECOND;
 	pthread_mutex_lock(&waiters->lock);
 	waiter->next = waiters->first;
 	waiters->first = waiter;

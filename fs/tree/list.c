@@ -21,13 +21,9 @@ static int list_entry(void *arg, const struct store_entry *entry)
 	struct listing *listing = arg;
 	struct tree_dirent dirent = {
 		.name = entry->name,
-		.entry = {.lasting = true},
 		.position = entry->node.id,
 	};
-	bool dir = entry->node.kind == STORE_DIR;
-	dirent.entry.ino = dir ? ino_make(INO_DIR, entry->node.id)
-			       : ino_make(INO_VERSION, entry->node.version);
-	tree_stat_node(listing->tree, &entry->node, &dirent.entry.attr);
+	node_entry(listing->tree, &entry->node, &dirent.entry);
 	return listing->fn(listing->arg, &dirent);
 }
 

@@ -9,15 +9,6 @@
 
 #include "commit.h"
 
-static void entry_of_node(
-	const struct tree *tree, const struct store_node *node, struct tree_entry *ret_entry)
-{
-	ret_entry->ino = node->kind == STORE_DIR ? ino_make(INO_DIR, node->id)
-						 : ino_make(INO_VERSION, node->version);
-	ret_entry->lasting = true;
-	tree_stat_node(tree, node, &ret_entry->attr);
-}
-
 /* BSD's and SysV's way of inheriting: a directory with the set-group-ID bit hands its group on (inode(7)). */
 static void inherit_group(
 	const struct tree *tree, const struct store_node *dir, bool is_dir, struct store_attr *attr)
@@ -111,7 +102,7 @@ int tree_make_node(struct tree *tree, const struct tree_request *request, uint64
 	}
 	r = store_commit(txn, &change);
 	if (r == 0)
-		entry_of_node(tree, &node, ret_entry);
+		node_entry(tree, &node, ret_entry);
 	return r;
 }
 

@@ -6,9 +6,9 @@
 #define PYMODFS_TREE_PRIVATE_H
 
 #include <pthread.h>
-#include <time.h>
 
 #include "caller.h"
+#include "clock.h"
 #include "draft.h"
 #include "names.h"
 #include "tree.h"
@@ -77,34 +77,9 @@ static inline void tree_unlock(struct tree *tree)
 	pthread_mutex_unlock(&tree->lock);
 }
 
-#define NANOSECONDS INT64_C(1000000000)
-
-static inline int64_t clock_read(clockid_t clock)
-{
-	struct timespec now;
-	clock_gettime(clock, &now);
-	return now.tv_sec * NANOSECONDS + now.tv_nsec;
-}
-
-static inline int64_t clock_monotonic(void)
-{
-	return clock_read(CLOCK_MONOTONIC);
-}
-
-static inline int64_t clock_real(void)
-{
-	return clock_read(CLOCK_REALTIME);
-}
-
-static inline struct timespec clock_split(int64_t ns)
-{
-	int64_t seconds = ns / NANOSECONDS, rest = ns % NANOSECONDS;
-	if (rest < 0) {
-		seconds--;
-		rest += NANOSECONDS;
-	}
-	return (struct timespec){.tv_sec = seconds, .tv_nsec = rest};
-}
+/* tree.c: the entry of a node as it is in the store; needs no lock. */
+void node_entry(
+	const struct tree *tree, const struct store_node *node, struct tree_entry *ret_entry);
 
 /* tree.c; want the lock. */
 void draft_entry(struct draft *draft, struct tree_entry *ret_entry);

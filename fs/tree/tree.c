@@ -90,7 +90,7 @@ void tree_stat_node(const struct tree *tree, const struct store_node *node, stru
 	*ret_attr = attr;
 }
 
-static void node_entry(
+void node_entry(
 	const struct tree *tree, const struct store_node *node, struct tree_entry *ret_entry)
 {
 	ret_entry->ino = node->kind == STORE_DIR ? ino_make(INO_DIR, node->id)
