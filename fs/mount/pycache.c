@@ -244,7 +244,7 @@ static void make(
 
 static int make_empty(struct pycache *cache, fuse_req_t req, int fd, const char *name, mode_t mode)
 {
-	int file, error = pycache_make_file(cache, req, fd, name, mode, O_WRONLY, &file);
+	int file = -1, error = pycache_make_file(cache, req, fd, name, mode, O_WRONLY, &file);
 	if (!error)
 		close(file);
 	return error;

@@ -117,7 +117,7 @@ int store_path(struct store_reader *reader, int64_t id, char **ret_path)
 
 int store_is_module(struct store_reader *reader, int64_t parent, const char *name, bool *ret_is)
 {
-	char *dir, *module;
+	char *dir = NULL, *module;
 	int err = read_path(reader->db, parent, &dir);
 	if (err)
 		return err;

@@ -16,7 +16,7 @@
 /* Reads a whole small file of /proc; returns its length, or -1. */
 static ssize_t read_proc(pid_t tid, const char *what, char *buffer, size_t size)
 {
-	char path[64];
+	char path[96];
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)tid, what);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
