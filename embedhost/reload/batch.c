@@ -410,15 +410,14 @@ static void batch_finish(struct batch *batch)
 	Py_CLEAR(batch->deleted);
 }
 
-static int collect_young(void)
+/* Its memory is on the stack of a thread that is gone. What it had read counts as not seen yet. */
+void batch_abandon(struct batch *batch)
 {
-	PyObject *gc = PyImport_ImportModule("gc"), *result = NULL;
-
-	if (gc)
-		result = PyObject_CallMethod(gc, "collect", "i", 0);
-	Py_XDECREF(gc);
-	Py_XDECREF(result);
-	return result ? 0 : -1;
+	if (engine->batch)
+		overlay_end(batch);
+	collector_resume(&batch->pause);
+	for (struct record *record = engine->records; record; record = record->hh.next)
+		record_set(&record->seen, NULL);
 }
 
 static int batch_run(struct batch *batch, PyObject *changed, PyObject *deleted)
@@ -437,11 +436,12 @@ static int batch_run(struct batch *batch, PyObject *changed, PyObject *deleted)
 int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 {
 	struct batch batch = {.thread = PyThread_get_thread_ident(), .report = report};
-	int result, collecting;
+	int result;
 
-	if (collect_young() < 0)
+	collector_collect_young();
+	if (collector_pause(&batch.pause) < 0)
 		return -1;
-	collecting = PyGC_Disable();
+	engine->current = &batch;
 	batch.added = PyDict_New();
 	batch.foreign = PyList_New(0);
 	batch.deleted = PySet_New(NULL);
@@ -457,15 +457,14 @@ int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 		PyList_SetSlice(report->reloaded, 0, PyList_GET_SIZE(report->reloaded), NULL);
 		result = 1;
 	}
-	if (collecting)
-		PyGC_Enable();
+	collector_resume(&batch.pause);
 	journal_finish(&batch.journal);
 	if (result == 0) {
 		class_move_registrations(&batch);
 		batch_call_reload(&batch);
 	}
+	engine->current = NULL;
 	batch_finish(&batch);
-	if (collect_young() < 0) /* classes are cycles: the old versions' shells */
-		PyErr_Clear();
+	collector_collect_young();
 	return result;
 }

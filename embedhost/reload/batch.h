@@ -78,6 +78,12 @@ struct journal {
 	size_t count, room;
 };
 
+/* The collector stands still while a batch runs; the marks tell what the batch made. */
+struct pause {
+	PyObject *begin, *end; /* marks; NULL: it doesn't */
+	int collecting;        /* what the collector's flag was */
+};
+
 struct batch {
 	unsigned long thread;
 	struct report *report;
@@ -87,6 +93,7 @@ struct batch {
 	PyObject *deleted; /* set: names that go */
 	PyObject *hidden;  /* set: names that a body took out of sys.modules */
 	bool failed;
+	struct pause pause;
 	struct mapping *map;   /* new object -> the old one that it becomes */
 	struct mapping *taken; /* the other way round */
 	struct mapping *young; /* functions and classes made since the batch began */
@@ -171,6 +178,20 @@ struct _PyInterpreterFrame *frame_inside(PyObject *object); /* NULL if it has no
 PyObject *frame_code(struct _PyInterpreterFrame *frame);    /* borrowed */
 int frame_line(struct _PyInterpreterFrame *frame);
 bool frame_is_generators(struct _PyInterpreterFrame *frame);
+
+/* collector.c */
+int collector_pause(struct pause *pause);
+void collector_resume(struct pause *pause);
+PyObject *collector_young(const struct pause *pause); /* a list: made since the pause began */
+PyObject *collector_all(void);
+void collector_collect_young(void);
+
+/* batch.c: what is left of a batch whose thread is gone */
+void batch_abandon(struct batch *batch);
+
+/* tables.c */
+int tables_rewrite_exit(struct batch *batch);
+void tables_rewrite_signals(struct batch *batch); /* after the commit; runs no Python code */
 
 /* heap.c */
 int heap_find_young(struct batch *batch, PyObject **ret_list);

@@ -224,14 +224,11 @@ static int class_remove_gone(
 /* Virtual subclasses that others registered stay. */
 static int abc_forget(PyTypeObject *type)
 {
-	PyObject *abc, *result;
+	PyObject *result;
 
 	if (!PyDict_GetItemString(type->tp_dict, "_abc_impl"))
 		return 0;
-
-	abc = PyImport_ImportModule("_abc");
-	result = abc ? PyObject_CallMethod(abc, "_reset_caches", "O", type) : NULL;
-	Py_XDECREF(abc);
+	result = PyObject_CallOneArg(engine->abc_forget, (PyObject *)type);
 	Py_XDECREF(result);
 	return result ? 0 : -1;
 }

@@ -284,6 +284,7 @@ int commit_apply(struct batch *batch)
 		Py_DECREF(young);
 		return -1;
 	}
+	tables_rewrite_signals(batch);
 	caches_clear(batch);
 	Py_DECREF(young);
 	commit_records(batch);

@@ -18,16 +18,27 @@ static void engine_free(struct engine *e)
 	Py_CLEAR(e->roots);
 	Py_CLEAR(e->modules);
 	Py_CLEAR(e->observers);
-	Py_CLEAR(e->held);
 	Py_CLEAR(e->wanted);
 	Py_CLEAR(e->users);
 	Py_CLEAR(e->late);
 	Py_CLEAR(e->locals_mark);
 	Py_CLEAR(e->empty);
+	Py_CLEAR(e->gc_collect);
+	Py_CLEAR(e->abc_forget);
 	watch_destroy(e->watch);
 	if (e->lock)
 		PyThread_free_lock(e->lock);
 	free(e);
+}
+
+static PyObject *attribute_of(const char *module_name, const char *name)
+{
+	PyObject *module = PyImport_ImportModule(module_name), *value = NULL;
+
+	if (module)
+		value = PyObject_GetAttrString(module, name);
+	Py_XDECREF(module);
+	return value;
 }
 
 static int engine_fill(struct engine *e)
@@ -35,15 +46,16 @@ static int engine_fill(struct engine *e)
 	e->roots = PyList_New(0);
 	e->modules = Py_XNewRef(PyImport_GetModuleDict());
 	e->observers = PyList_New(0);
-	e->held = PyList_New(0);
 	e->wanted = PySet_New(NULL);
 	e->users = PyDict_New();
 	e->late = PySet_New(NULL);
 	e->locals_mark = PyUnicode_InternFromString("<locals>");
 	e->empty = PyUnicode_FromString("");
+	e->gc_collect = attribute_of("gc", "collect");
+	e->abc_forget = attribute_of("_abc", "_reset_caches");
 	e->lock = PyThread_allocate_lock();
-	if (e->roots && e->modules && e->observers && e->held && e->users && e->wanted && e->late &&
-		e->locals_mark && e->lock)
+	if (e->roots && e->modules && e->observers && e->users && e->wanted && e->late &&
+		e->locals_mark && e->empty && e->gc_collect && e->abc_forget && e->lock)
 		return 0;
 	if (!PyErr_Occurred())
 		PyErr_NoMemory();
@@ -112,8 +124,8 @@ int engine_start(void)
 	}
 	engine = e;
 	if (import_needed() < 0 || engine_fill(e) < 0 || engine_start_watch(e) < 0 ||
-		report_types_ready() < 0 || scratch_type_ready() < 0 || finder_start(e) < 0 ||
-		track_start(e) < 0) {
+		report_types_ready() < 0 || scratch_type_ready() < 0 || fork_start() < 0 ||
+		finder_start(e) < 0 || track_start(e) < 0) {
 		engine = NULL;
 		engine_free(e);
 		return -1;

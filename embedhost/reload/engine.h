@@ -75,8 +75,11 @@ struct engine {
 	PyObject *empty;       /* "" */
 	PyObject *wanted;      /* set: modules that a body asked for in vain */
 	PyObject *late;        /* set: modules whose first run went on during a look */
-	PyObject *held;        /* list of weak references: old versions that may live on */
-	struct batch *batch;   /* the one that runs, or NULL */
+	PyObject *gc_collect;  /* gc.collect */
+	PyObject *abc_forget;  /* _abc._reset_caches */
+	struct batch *batch;   /* the one whose bodies run, or NULL */
+	struct batch
+		*current;  /* the one that runs, from its first step to its last hook, or NULL */
 	PyObject *handled; /* what the caller was handling when it called: no part of a failure */
 	PyThread_type_lock lock;
 	unsigned long owner; /* thread that has lock, or 0 */
@@ -93,6 +96,9 @@ int engine_start(void);
 void engine_stop(void);
 int engine_watch(PyObject *dir);
 bool engine_path_is_watched(const char *path);
+
+/* fork.c: a child of os.fork() has the engine to itself */
+int fork_start(void);
 
 /* api.c: what the module and the library call. Each takes the engine's lock, and returns a Report
  * (NULL with an exception only for a wrong use or no memory). */

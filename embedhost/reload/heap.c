@@ -2,11 +2,10 @@
 /*
  * References to what the commit replaces, wherever they are.
  *
- * Everything that the bodies made is young: the collector is off during a batch and was run on the
- * youngest generation before it, so that generation 0 holds the batch's objects and little else.
- * Those are rewritten always: the namespace of new functions, `__class__` cells, lists and dicts
- * of functions. Older objects can hold a new one only if a body gave it to them; the reference
- * counts tell, and only then is the whole heap walked, once.
+ * Everything that was made since the batch began is young (collector.c tells it apart). That is
+ * rewritten always: the namespace of new functions, `__class__` cells, lists and dicts of functions.
+ * Older objects can hold a new one only if a body gave it to them; the reference counts tell, and
+ * only then is the whole heap walked, once.
  *
  * How an object is rewritten: dicts, lists and sets by their API; for all others the object's own
  * memory is searched for the pointer, and replaced if it stands there exactly as often as the
@@ -309,21 +308,9 @@ static int rewrite_list(struct batch *batch, PyObject *objects)
 	return 0;
 }
 
-static PyObject *heap_objects(int generation)
-{
-	PyObject *gc = PyImport_ImportModule("gc"), *list = NULL;
-
-	if (gc && generation >= 0)
-		list = PyObject_CallMethod(gc, "get_objects", "i", generation);
-	else if (gc)
-		list = PyObject_CallMethod(gc, "get_objects", NULL);
-	Py_XDECREF(gc);
-	return list;
-}
-
 int heap_find_young(struct batch *batch, PyObject **ret_list)
 {
-	PyObject *list = heap_objects(0);
+	PyObject *list = collector_young(&batch->pause);
 
 	for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list); i++) {
 		PyObject *object = PyList_GET_ITEM(list, i);
@@ -460,8 +447,8 @@ int heap_rewrite(struct batch *batch, PyObject *young)
 		return -1;
 	if (!held && !batch->becomes)
 		return 0;
-	all = heap_objects(-1);
+	all = collector_all();
 	result = all ? rewrite_list(batch, all) : -1;
 	Py_XDECREF(all);
-	return result;
+	return result == 0 ? tables_rewrite_exit(batch) : -1;
 }

@@ -107,16 +107,12 @@ static int add_object(struct search *search, PyObject *object)
 
 static int add_heap(struct search *search)
 {
-	PyObject *gc = PyImport_ImportModule("gc"), *objects = NULL;
-	int result;
+	PyObject *objects = collector_all();
+	int result = objects ? 0 : -1;
 
-	if (gc)
-		objects = PyObject_CallMethod(gc, "get_objects", NULL);
-	result = objects ? 0 : -1;
 	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(objects); i++)
 		result = add_object(search, PyList_GET_ITEM(objects, i));
 	Py_XDECREF(objects);
-	Py_XDECREF(gc);
 	return result;
 }
 

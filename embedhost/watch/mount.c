@@ -89,6 +89,14 @@ int mount_reopen(struct mount *mount)
 	return 0;
 }
 
+int mount_after_fork(struct mount *mount)
+{
+	if (mount->fd >= 0)
+		close(mount->fd);
+	mount->fd = -1;
+	return mount_reopen(mount);
+}
+
 bool mount_holds(const struct mount *mount, const char *path)
 {
 	size_t length = strlen(mount->dir);

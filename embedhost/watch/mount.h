@@ -22,6 +22,9 @@ void mount_destroy(struct mount *mount);
 /* Opens the feed again after the mount was gone. -errno while it still is. */
 int mount_reopen(struct mount *mount);
 
+/* In a child of fork(): a feed of its own. -errno if the mount is gone. */
+int mount_after_fork(struct mount *mount);
+
 /* Reads what there is. *ret_sweep is set if lines were lost or it is another mount. An error means
  * that the mount is gone: the feed is closed. */
 int mount_read(struct mount *mount, int (*fn)(const struct watch_change *, void *), void *data,

@@ -435,6 +435,59 @@ int watch_take(struct watch *watch, int (*fn)(const struct watch_change *change,
 	return result;
 }
 
+static int replace(int fd, int fresh)
+{
+	int result = 0;
+
+	if (fresh < 0 || dup3(fresh, fd, O_CLOEXEC) < 0)
+		result = -errno;
+	if (fresh >= 0)
+		close(fresh);
+	return result;
+}
+
+/* A directory that can't be watched any more is looked at. */
+static void watch_dirs_again(struct watch *watch)
+{
+	struct watched_dir *dirs = watch->by_path, *dir, *next;
+
+	HASH_CLEAR(hh, watch->by_wd);
+	HASH_CLEAR(hh_path, watch->by_path);
+	for (dir = dirs; dir; dir = next) {
+		next = dir->hh_path.next;
+		if (watch_add_dir(watch, dir->path) < 0)
+			watch_set_sweep(watch);
+		free(dir->path);
+		free(dir);
+	}
+}
+
+int watch_after_fork(struct watch *watch)
+{
+	int err = replace(watch->epoll, epoll_create1(EPOLL_CLOEXEC));
+
+	if (err == 0)
+		err = replace(watch->inotify, inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+	if (err == 0)
+		err = replace(
+			watch->timer, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+	if (err == 0)
+		err = epoll_add(watch, watch->inotify);
+	if (err == 0)
+		err = epoll_add(watch, watch->timer);
+	if (err < 0)
+		return err;
+	watch_dirs_again(watch);
+	for (struct mount *mount = watch->mounts; mount; mount = mount->next)
+		if (mount_after_fork(mount) < 0 || epoll_add(watch, mount->fd) < 0)
+			timer_set(watch, true);
+	if (watch->sweep)
+		timer_set(watch, true);
+	watch->overrun = true;
+	watch_nudge(watch);
+	return 0;
+}
+
 void watch_nudge(struct watch *watch)
 {
 	struct itimerspec time;

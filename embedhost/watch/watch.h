@@ -46,6 +46,10 @@ struct watch_change {
 int watch_take(struct watch *watch, int (*fn)(const struct watch_change *change, void *data),
 	void *data, bool *ret_sweep);
 
+/* In a child of fork(): its own descriptors, under the same numbers, for those that it shares with
+ * its parent are the parent's to read. What changed in between is found by a look at everything. */
+int watch_after_fork(struct watch *watch);
+
 /* Makes the descriptor readable once: the next watch_take() has a reason to be called. */
 void watch_nudge(struct watch *watch);
 

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The collector's lists (internal/pycore_gc.h of CPython 3.11): which objects a batch made, and all
+ * there are.
+ *
+ * While a batch runs, the interpreter believes to be collecting already, so that nobody collects: not
+ * by the thresholds, and not by gc.collect() in a body or another thread either. Objects that are
+ * made then join the end of the youngest list, behind a mark that the batch has put there. One call
+ * still moves them: gc.freeze() appends the lists to the permanent one, the youngest first. A second
+ * mark at the beginning of the next list says where the batch's objects end in that case.
+ */
+#define Py_BUILD_CORE 1 /* before Python.h */
+#include "batch.h"
+
+#include <internal/pycore_gc.h>
+#include <internal/pycore_interp.h>
+
+static struct _gc_runtime_state *collector(void)
+{
+	return &PyInterpreterState_Get()->gc;
+}
+
+static PyGC_Head *head_of(PyObject *object)
+{
+	return _Py_AS_GC(object);
+}
+
+static PyObject *object_of(PyGC_Head *head)
+{
+	return (PyObject *)(head + 1);
+}
+
+static void head_move_first(PyGC_Head *node, PyGC_Head *list)
+{
+	PyGC_Head *before = _PyGCHead_PREV(node), *after = _PyGCHead_NEXT(node);
+
+	_PyGCHead_SET_NEXT(before, after);
+	_PyGCHead_SET_PREV(after, before);
+	after = _PyGCHead_NEXT(list);
+	_PyGCHead_SET_NEXT(list, node);
+	_PyGCHead_SET_PREV(node, list);
+	_PyGCHead_SET_NEXT(node, after);
+	_PyGCHead_SET_PREV(after, node);
+}
+
+int collector_pause(struct pause *pause)
+{
+	struct _gc_runtime_state *gc = collector();
+
+	pause->begin = PyList_New(0);
+	pause->end = PyList_New(0);
+	if (!pause->begin || !pause->end) {
+		Py_CLEAR(pause->begin);
+		Py_CLEAR(pause->end);
+		return -1;
+	}
+	head_move_first(head_of(pause->end), &gc->generations[1].head);
+	pause->collecting = gc->collecting;
+	gc->collecting = 1;
+	return 0;
+}
+
+void collector_resume(struct pause *pause)
+{
+	if (!pause->begin)
+		return;
+	collector()->collecting = pause->collecting;
+	Py_CLEAR(pause->begin);
+	Py_CLEAR(pause->end);
+}
+
+static bool is_list_head(struct _gc_runtime_state *gc, PyGC_Head *head)
+{
+	for (int i = 0; i < NUM_GENERATIONS; i++)
+		if (head == &gc->generations[i].head)
+			return true;
+	return head == &gc->permanent_generation.head;
+}
+
+/* From behind `at` to the end of its list, or to `stop`. Returns where it ended; NULL with an
+ * exception. The list that is filled is an object of the youngest generation itself. */
+static PyGC_Head *collect_from(PyGC_Head *at, PyGC_Head *stop, PyObject *list)
+{
+	struct _gc_runtime_state *gc = collector();
+
+	for (at = _PyGCHead_NEXT(at); at != stop && !is_list_head(gc, at); at = _PyGCHead_NEXT(at))
+		if (object_of(at) != list && PyList_Append(list, object_of(at)) < 0)
+			return NULL;
+	return at;
+}
+
+PyObject *collector_young(const struct pause *pause)
+{
+	struct _gc_runtime_state *gc = collector();
+	PyGC_Head *youngest = &gc->generations[0].head, *end;
+	PyObject *list = PyList_New(0);
+
+	if (!list)
+		return NULL;
+	end = collect_from(head_of(pause->begin), head_of(pause->end), list);
+	if (end && end != youngest) /* frozen since */
+		end = collect_from(youngest, NULL, list);
+	if (!end)
+		Py_CLEAR(list);
+	return list;
+}
+
+PyObject *collector_all(void)
+{
+	struct _gc_runtime_state *gc = collector();
+	PyObject *list = PyList_New(0);
+
+	for (int i = 0; list && i < NUM_GENERATIONS; i++)
+		if (!collect_from(&gc->generations[i].head, NULL, list))
+			Py_CLEAR(list);
+	if (list && !collect_from(&gc->permanent_generation.head, NULL, list))
+		Py_CLEAR(list);
+	return list;
+}
+
+/* Of the youngest generation, which holds the shells of what a batch replaced: classes are cycles. */
+void collector_collect_young(void)
+{
+	PyObject *result = PyObject_CallFunction(engine->gc_collect, "i", 0);
+
+	Py_XDECREF(result);
+	PyErr_Clear();
+}
