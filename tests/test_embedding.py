@@ -1,13 +1,11 @@
 """What is installed is enough to build against: the examples, with the header and the pkg-config file alone."""
 
 import os
-import re
 import shutil
-import tempfile
 import unittest
 from pathlib import Path
 
-from tests.support import BUILD, TOP, Process, TestCase, environment, run
+from tests.support import TOP, Installed, Process, TestCase, environment, run
 
 EXAMPLES = TOP / 'examples'
 
@@ -16,26 +14,19 @@ class InstalledTest(TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.root = Path(tempfile.mkdtemp(prefix='pymodfs-installed-')).resolve()
-        cls.addClassCleanup(shutil.rmtree, cls.root)
-        run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', cls.root)
-        pc = next(cls.root.rglob('pymodhost.pc'))
-        cls.pkgconfig, cls.library = pc.parent, next(cls.root.rglob('libpymodhost.so')).parent
-        # Below a DESTDIR the prefix is not where the file says; everything else in it is to be as it is.
-        text = pc.read_text()
-        prefix = re.match(r'prefix=(.*)\n', text)[1]
-        pc.write_text(text.replace(f'prefix={prefix}\n', f'prefix={cls.root}{prefix}\n', 1))
+        cls.installed = Installed()
+        cls.addClassCleanup(cls.installed.remove)
 
     def environment(self):
-        return environment(PKG_CONFIG_PATH=self.pkgconfig, LD_LIBRARY_PATH=self.library)
+        return environment(**self.installed.environment)
 
     def build(self, name):
         """Builds an example in a copy of its folder, where nothing of the source tree is near."""
         folder = self.dir / name
         shutil.copytree(EXAMPLES / name, folder)
         env = self.environment()
-        sanitize = os.environ.get('PYMODFS_SANITIZE_FLAGS', '')
-        env['CFLAGS'] = env['CXXFLAGS'] = f'-Wall -Wextra -Wno-unused-parameter -Werror {sanitize}'
+        for flags in ('CFLAGS', 'CXXFLAGS'):
+            env[flags] = f"-Wall -Wextra -Wno-unused-parameter -Werror {env.get(flags, '')}"
         run('make', '-C', folder, env=env)
         return folder / name
 
@@ -87,7 +78,7 @@ class InstalledTest(TestCase):
         self.assertIsNone(program.status)
 
     def test_the_header_is_c_and_cpp_by_itself(self):
-        header = next(self.root.rglob('pymodhost.h'))
+        header = next(self.installed.root.rglob('pymodhost.h'))
         for compiler, language in (('gcc', 'c'), ('g++', 'c++')):
             with self.subTest(language):
                 run(compiler, '-x', language, '-pedantic', '-Wall', '-Wextra', '-Werror', '-fsyntax-only', header)

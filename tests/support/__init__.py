@@ -7,12 +7,14 @@ happens in the test: directories are removed, mounts are taken down, processes a
 from .build import BUILD, PYMODFS, PYMODHOST, PYTHON, TOP
 from .case import TestCase, files_of
 from .database import Database
+from .installed import Installed
 from .mount import Mount, is_mounted
+from .page import Reader
 from .process import CommandFailed, Process, environment, preloaded, pymodfs, python, run, wait_until
 from .terminal import Terminal
 
 __all__ = [
     'BUILD', 'PYMODFS', 'PYMODHOST', 'PYTHON', 'TOP',
-    'CommandFailed', 'Database', 'Mount', 'Process', 'Terminal', 'TestCase',
+    'CommandFailed', 'Database', 'Installed', 'Mount', 'Process', 'Reader', 'Terminal', 'TestCase',
     'environment', 'files_of', 'is_mounted', 'preloaded', 'pymodfs', 'python', 'run', 'wait_until',
 ]
