@@ -110,7 +110,10 @@ static char *session_options(const struct mount_options *options)
 	fputs(options->read_only ? ",ro" : "", out);
 	fputs(options->noexec ? ",noexec" : "", out);
 	fputs(options->noatime ? ",noatime" : "", out);
-	fputs(options->allow_other || options->allow_root ? ",allow_other" : "", out);
+	fputs(options->allow_other    ? ",allow_other"
+		: options->allow_root ? ",allow_root"
+				      : "",
+		out);
 	if (fclose(out)) {
 		free(text);
 		return NULL;
