@@ -3,6 +3,7 @@
 import unittest
 
 from tests.support import TOP, Installed, Reader, TestCase
+from tests.support.postgres import PostgresServer
 
 
 class PagesAreFollowedTest(TestCase):
@@ -12,12 +13,22 @@ class PagesAreFollowedTest(TestCase):
         cls.installed = Installed()
         cls.addClassCleanup(cls.installed.remove)
 
-    def follow(self, name):
-        with Reader(TOP / 'docs' / name, self.dir, **self.installed.environment) as reader:
+    def follow(self, name, **env):
+        with Reader(TOP / name, self.dir, **self.installed.environment, **env) as reader:
             self.assertGreater(reader.follow(), 0)
 
+    def test_the_session_of_the_readme(self):
+        self.follow('README.md')
+
     def test_the_tutorial(self):
-        self.follow('tutorial.md')
+        self.follow('docs/tutorial.md')
+
+    def test_git_beside_a_mount(self):
+        self.follow('docs/editors.md')
+
+    def test_adopting_a_table(self):
+        with PostgresServer() as server:
+            self.follow('docs/adopting.md', PGHOST=server.dir, PGPORT=5432, PGUSER='postgres')
 
 
 if __name__ == '__main__':

@@ -4,14 +4,18 @@ In a page of docs/
 
 - a block after a line that ends with `` `NAME`: `` is the content of the file NAME;
 - a block of `console` is typed into a shell: a line behind `$ ` is a command, lines behind `> ` go on with it, all other
-  lines are what it prints. `...` in a line stands for anything, a line `...` for any number of lines; times are not
+  lines are what it prints, to ann in /home/ann. `...` in a line stands for anything, a line `...` for any number of lines; times are not
   compared, nor is the number of blanks, nor what matches the page's `<!-- varies: REGULAR EXPRESSION -->`. A command that prints
   nothing must succeed;
 - a block of `console NAME` is another terminal of that name: a command may go on running there, and what it prints is waited
   for, line by line, in order. `^C` is that key. A block of it without a command goes on with what runs there;
+- a block of `console NAME | shell` shows both side by side, the other terminal on the left of `│`;
 - blocks of other languages, and blocks behind `<!-- not run -->`, are not run.
 """
 
+import functools
+import itertools
+import operator
 import os
 import pty
 import pwd
@@ -48,10 +52,18 @@ class Block:
         found = FILE.search(self.before)
         return found[1] if found else None
 
-    def steps(self):
+    def rows(self):
+        """The lines of both sides, where there are two: pairs of (is it on the right?, line), in the order of time."""
+        for row in self.text.splitlines():
+            for right, line in enumerate(row.split('│')):
+                if line.strip():
+                    yield bool(right), line.rstrip().removeprefix(' ') if right else line.rstrip()
+
+    @staticmethod
+    def steps(lines):
         """Pairs of a command (None at the beginning: more of what runs already) and the lines below it."""
         steps = [(None, [])]
-        for line in self.text.splitlines():
+        for line in lines:
             if line.startswith('$ '):
                 steps.append((line[2:], []))
             elif line.startswith('> ') and steps[-1][0] is not None and not steps[-1][1]:
@@ -74,7 +86,8 @@ def blocks(page):
 class Comparison:
     """What of two lines has to be the same."""
 
-    def __init__(self, text):
+    def __init__(self, text, home):
+        self._home = str(home)
         more = MORE_VARIES.search(text)
         self._varies = re.compile(f'{VARIES}|{more[1]}' if more else VARIES)
         self._user = pwd.getpwuid(os.geteuid()).pw_name
@@ -82,7 +95,8 @@ class Comparison:
     def plain(self, line):
         """A line without what may differ."""
         line = re.sub(r'\x1b\[[0-9;?]*[a-zA-Z]', '', line)
-        return ' '.join(self._varies.sub('*', line).replace(f' {self._user}: ', ' ann: ').split())
+        line = line.replace(self._home, '/home/ann').replace(f' {self._user}: ', ' ann: ')
+        return ' '.join(self._varies.sub('*', line).split())
 
     def pattern(self, lines):
         """A regular expression for what lines of a page promise."""
@@ -199,20 +213,20 @@ class Reader:
     def __init__(self, page, cwd, **env):
         self.page, self.cwd = Path(page), Path(cwd)
         self._env = environment(HOME=cwd, **env)
-        self._comparison = Comparison(self.page.read_text())
+        self._comparison = Comparison(self.page.read_text(), cwd)
         self._shell = Shell(self._env, cwd)
         self._others = {}
 
     def __enter__(self):
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, *_):
         for terminal in self._others.values():
             terminal.close()
         self._shell.close()
-        if kind is not None:
-            for point in mounts_below(self.cwd):
-                take_down(point)
+        # A page need not say how to clear up.
+        for point in mounts_below(self.cwd):
+            take_down(point)
 
     def follow(self):
         """Does all that the page says; returns how many commands that were."""
@@ -231,22 +245,30 @@ class Reader:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(block.text)
             return 0
-        do = self._do_elsewhere if block.terminal else self._do
-        return sum(do(block, command, lines) for command, lines in block.steps())
+        name, both, _ = block.terminal.partition(' | ')
+        if both:
+            parts = itertools.groupby(block.rows(), operator.itemgetter(0))
+            return sum(self._type('' if right else name, [line for _, line in lines]) for right, lines in parts)
+        return self._type(name, block.text.splitlines())
 
-    def _do(self, _, command, lines):
+    def _type(self, name, lines):
+        do = functools.partial(self._do_elsewhere, name) if name else self._do
+        return sum(do(command, printed) for command, printed in Block.steps(lines))
+
+    def _do(self, command, lines):
         if command is None:
             raise PageFailed('output without a command')
         status, printed = self._shell.run(command)
+        lines = '\n'.join(lines).rstrip().splitlines()
         shown = ''.join(self._comparison.plain(line) + '\n' for line in printed.rstrip('\n').splitlines())
         if not re.fullmatch(self._comparison.pattern(lines), shown) or (status != 0 and not lines):
             raise PageFailed(f'$ {command}\nends with {status} and prints\n{printed}\nand not\n' + '\n'.join(lines))
         return 1
 
-    def _do_elsewhere(self, block, command, lines):
-        if block.terminal not in self._others:
-            self._others[block.terminal] = OtherTerminal(self._env, self.cwd, self._comparison)
-        terminal = self._others[block.terminal]
+    def _do_elsewhere(self, name, command, lines):
+        if name not in self._others:
+            self._others[name] = OtherTerminal(self._env, self.cwd, self._comparison)
+        terminal = self._others[name]
         if command is not None:
             terminal.run(command)
         for line in lines:
