@@ -23,6 +23,9 @@ class PagesAreFollowedTest(TestCase):
     def test_the_tutorial(self):
         self.follow('docs/tutorial.md')
 
+    def test_embedding_in_c_and_cpp(self):
+        self.follow('docs/embedding.md')
+
     def test_git_beside_a_mount(self):
         self.follow('docs/editors.md')
 
