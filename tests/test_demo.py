@@ -9,7 +9,8 @@ from tests.support.mount import mounts_below
 from tests.support.process import PATIENCE
 
 SHOWN = [
-    r'-- rules\.combat loaded', r'each blow takes +3 ', r'\$ sed -i', r'-- rules\.combat reloaded', r'each blow takes +30 ',
+    '4 files, 4 new or changed', r'-- rules\.combat loaded',
+    r'each blow takes +3 ', r'\$ sed -i', r'-- rules\.combat reloaded', r'each blow takes +30 ',
     r'\$ sqlite3', r'-- rules\.spawn reloaded', r'dragon', r'\$ sed -i',
     r'-- rules\.combat refused, the old code goes on: SyntaxError', r'each blow takes +30 ', r'\$ sed -i',
     r'-- rules\.combat reloaded', r'each blow takes +55 ', r'How to go on by hand',

@@ -86,7 +86,7 @@ static int create(struct import *import, struct walk_item *item, int64_t parent,
 	if (store_create(import->txn, parent, item->name, kind_for(item), &attr, data, size, &node))
 		return fail_item(item, store_error());
 	item->id = node.id;
-	import->changed++;
+	import->changed += !S_ISDIR(item->mode);
 	return 0;
 }
 

@@ -34,6 +34,8 @@ BLOCK = re.compile(r'^```([^\n`]*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 FILE = re.compile(r'`([^`\s]+)`:$')
 NOT_RUN = '<!-- not run -->'
 MORE_VARIES = re.compile(r'^<!-- varies: (.*) -->$', re.MULTILINE)
+# What another program did shows in a mount a moment later, so these may look again.
+LOOKS = ('cat ', 'ls ', 'find ')
 # What is another one each time: dates with or without the time, times, durations.
 VARIES = r'\b\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?|\b\d\d:\d\d:\d\d\b|\b\d+(\.\d+)? ms\b'
 
@@ -258,11 +260,19 @@ class Reader:
     def _do(self, command, lines):
         if command is None:
             raise PageFailed('output without a command')
-        status, printed = self._shell.run(command)
-        lines = '\n'.join(lines).rstrip().splitlines()
-        shown = ''.join(self._comparison.plain(line) + '\n' for line in printed.rstrip('\n').splitlines())
-        if not re.fullmatch(self._comparison.pattern(lines), shown) or (status != 0 and not lines):
-            raise PageFailed(f'$ {command}\nends with {status} and prints\n{printed}\nand not\n' + '\n'.join(lines))
+        expected = re.compile(self._comparison.pattern('\n'.join(lines).rstrip().splitlines()))
+
+        def is_so():
+            nonlocal status, printed
+            status, printed = self._shell.run(command)
+            shown = ''.join(self._comparison.plain(line) + '\n' for line in printed.rstrip('\n').splitlines())
+            return expected.fullmatch(shown) and (status == 0 or lines)
+
+        status, printed = None, ''
+        try:
+            wait_until(is_so, 5 if command.startswith(LOOKS) else 0)
+        except AssertionError:
+            raise PageFailed(f'$ {command}\nends with {status} and prints\n{printed}\nand not\n' + '\n'.join(lines)) from None
         return 1
 
     def _do_elsewhere(self, name, command, lines):
