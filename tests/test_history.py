@@ -4,11 +4,11 @@ Changes are made as users make them: with the sqlite3 shell, by an import, throu
 """
 
 import json
-import re
 import sqlite3
 import unittest
+from random import Random
 
-from tests.support import PYMODFS, TOP, Database, TestCase, pymodfs, run
+from tests.support import PYMODFS, Database, TestCase, pymodfs, run
 
 
 class HistoryTestCase(TestCase):
@@ -38,8 +38,8 @@ class LogTest(HistoryTestCase):
         self.assertEqual((second['event'], second['program'], second['size']), ('changed', 'pymodfs import', 7))
         self.assertIsInstance(second['uid'], int)
         lines = pymodfs('log', db.path, 'a.b').stdout.splitlines()
-        self.assertRegex(lines[0], r'^ +\d+  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  changed +7  \w+: pymodfs import +a\.b$')
-        self.assertRegex(lines[1], r'  new +6  SQL +a\.b$')
+        self.assertRegex(lines[0], r'^ +\d+ +\d+  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  changed +\+1 +-1  \w+: pymodfs import +a\.b$')
+        self.assertRegex(lines[1], r'  new +\+1 +SQL +a\.b$')
 
     def test_without_a_module_everything_is_told_newest_first(self):
         db = self.database({'a': '1'})
@@ -61,6 +61,27 @@ class LogTest(HistoryTestCase):
         paths = [(v['path'], v['size'], v['kept']) for v in self.versions(db, 'new')]
         self.assertIn(('old.py', 6, True), paths)
         self.assertIn('new.py', [path for path, *_ in paths])
+
+    def test_a_rename_is_one_line_and_told_under_both_names(self):
+        db = self.database({'a': '1\n', 'p.b': ''})
+        db.shell("UPDATE module SET name = 'z' WHERE name = 'a';")
+        mnt = self.mount(database=db)
+        (mnt.path / 'p').rename(mnt.path / 'q')
+        mnt.umount()
+        lines = [json.loads(x) for x in pymodfs('log', '--json', db.path).stdout.splitlines()]
+        self.assertEqual([(x['event'], x['from'], x['path']) for x in lines],
+                         [('renamed', 'p/b.py', 'q/b.py'), ('renamed', 'a.py', 'z.py'), ('new', None, 'p/b.py'),
+                          ('new', None, 'a.py')])
+        self.assertEqual([(x['event'], x['to']) for x in self.versions(db, 'a')], [('new', None), ('renamed', 'z.py')])
+        self.assertIn('a.py -> z.py', pymodfs('log', db.path, 'z').stdout)
+
+    def test_nothing_older_than_since_is_told(self):
+        db = self.database({'a': '1'})
+        db.shell('UPDATE pymodfs_change SET time = time - 3 * 86400 * 1000000000;')
+        db.put({'b': '2'})
+        lines = [json.loads(x) for x in pymodfs('log', '--json', '--since', '2d', db.path).stdout.splitlines()]
+        self.assertEqual([x['module'] for x in lines], ['b'])
+        self.assert_refused('log', '--since', 'tomorrow', db.path, names='tomorrow', status=2)
 
     def test_rows_that_were_there_before_init_have_a_first_version(self):
         path = self.dir / 'adopted.db'
@@ -115,31 +136,184 @@ class ShowTest(HistoryTestCase):
 
 
 class DiffTest(HistoryTestCase):
+    def diff(self, *words, status=1):
+        """What a diff prints that ends with the status of diff(1)."""
+        result = pymodfs('diff', *words, check=False)
+        self.assertEqual((result.returncode, result.stderr), (status, ''))
+        return result.stdout
+
     def test_a_module_alone_is_compared_with_the_version_before(self):
         db = self.database({'m': 'a\nb\nc\n'})
         db.update('m', 'a\nB\nc\n')
         first, second = self.numbers(db, 'm')
-        self.assertEqual(pymodfs('diff', db.path, 'm').stdout,
+        self.assertEqual(self.diff(db.path, 'm'),
                          f'--- m.py@{first}\n+++ m.py@{second}\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n')
 
     def test_two_versions_of_one_and_of_two_modules_are_compared(self):
         db = self.database({'m': '1\n', 'n': '3\n'})
         db.update('m', '2\n')
         first = self.numbers(db, 'm')[0]
-        self.assertIn('\n-1\n+2\n', pymodfs('diff', db.path, f'm@{first}', 'm').stdout)
-        self.assertIn('\n-2\n+3\n', pymodfs('diff', db.path, 'm', 'n').stdout)
-        self.assertEqual(pymodfs('diff', db.path, 'm', 'm').stdout, '')
+        self.assertIn('\n-1\n+2\n', self.diff(db.path, f'm@{first}', 'm'))
+        self.assertIn('\n-2\n+3\n', self.diff(db.path, 'm', 'n'))
+        self.assertEqual(self.diff(db.path, 'm', 'm', status=0), '')
 
     def test_a_new_module_is_all_new_and_a_deleted_one_all_gone(self):
         db = self.database({'m': '1\n'})
-        self.assertIn('--- /dev/null\n', pymodfs('diff', db.path, 'm').stdout)
+        self.assertIn('--- /dev/null\n', self.diff(db.path, 'm'))
         db.delete('m')
-        self.assertIn('+++ /dev/null\n@@ -1 +0,0 @@\n-1\n', pymodfs('diff', db.path, 'm').stdout)
+        self.assertIn('+++ /dev/null\n@@ -1 +0,0 @@\n-1\n', self.diff(db.path, 'm'))
+
+    def test_patch_makes_the_new_version_of_the_old_one(self):
+        random = Random(1)
+        old = [f'{random.randrange(30)}\n' for _ in range(300)]
+        new = [line for line in old if random.random() < 0.9]
+        for _ in range(30):
+            new.insert(random.randrange(len(new)), f'{random.randrange(30)}\n')
+        old, new = ''.join(old), ''.join(new).rstrip('\n')
+        db = self.database({'m': old})
+        db.update('m', new)
+        (self.dir / 'm.py').write_text(old)
+        run('patch', '-s', self.dir / 'm.py', input=self.diff(db.path, 'm'))
+        self.assertEqual((self.dir / 'm.py').read_text(), new)
+
+    def test_two_states_of_the_database_are_compared(self):
+        db = self.database({'a': '1\n', 'p.b': '1\n', 'same': ''})
+        before = db.execute('SELECT max(id) FROM pymodfs_change')[0][0]
+        db.update('a', '2\n')
+        db.delete('p.b')
+        db.put({'c': '3\n'})
+        lines = [json.loads(line) for line in self.diff('--json', '--from', before, db.path).splitlines()]
+        self.assertEqual([(x['path'], x['change'], x['added'], x['removed']) for x in lines],
+                         [('a.py', 'changed', 1, 1), ('c.py', 'added', 1, 0), ('p/b.py', 'removed', 0, 1)])
+        self.assertEqual(self.diff('-q', '--from', before, '--to', before + 1, db.path), 'changed a.py\n')
+        self.assertIn('\n-1\n+2\n', self.diff('--from', before, db.path, 'a'))
+        self.assertEqual(self.diff('--from', before, '--to', before, db.path, status=0), '')
+
+    def test_a_directory_and_a_database_are_compared(self):
+        db = self.database({'a': '1\n', 'p.b': '1\n'})
+        pymodfs('export', db.path, self.dir / 'out')
+        self.assertEqual(self.diff(db.path, self.dir / 'out', status=0), '')
+        (self.dir / 'out/a.py').write_text('2\n')
+        (self.dir / 'out/new.py').write_text('')
+        self.assertEqual(self.diff('-q', db.path, self.dir / 'out'), 'changed a.py\nadded   new.py\n')
+        self.assertIn('\n-2\n+1\n', self.diff(self.dir / 'out', db.path))
+
+    def test_two_databases_are_compared(self):
+        one = self.database({'a': '1\n', 'b': ''})
+        other = self.database({'a': '2\n', 'b': ''}, name='other.db')
+        self.assertIn('\n-1\n+2\n', self.diff(one.path, other.path))
+        self.assertEqual(self.diff(one.path, one.path, status=0), '')
+
+    def test_a_module_comes_before_a_directory_of_its_name(self):
+        db = self.database({'m': '1\n'})
+        (self.dir / 'm').mkdir()
+        result = run(PYMODFS, 'diff', db.path, 'm', cwd=self.dir, check=False)
+        self.assertIn('+++ m.py@', result.stdout)
+        result = run(PYMODFS, 'diff', '-q', db.path, './m', cwd=self.dir, check=False)
+        self.assertEqual(result.stdout, 'removed m.py\n')
+
+    def test_bytes_that_are_no_text_are_told_to_differ(self):
+        db = self.database({'m': b'\0\1'})
+        db.update('m', b'\0\2')
+        self.assertRegex(self.diff(db.path, 'm'), r'^Binary files m.py@\d+ and m.py@\d+ differ\n$')
 
     def test_what_cannot_be_compared_is_named(self):
         db = self.database({'m': '1\n'})
-        self.assert_refused('diff', db.path, 'm', 'nope', names='nope')
-        self.assert_refused('diff', db.path, 'm@99', names='m@99')
+        self.assert_refused('diff', db.path, 'm', 'nope', names='nope', status=2)
+        self.assert_refused('diff', db.path, 'm@99', names='m@99', status=2)
+        self.assert_refused('diff', '--from', 999, db.path, names='999', status=2)
+        self.assert_refused('diff', '--from', 'yesterday', db.path, names='yesterday', status=2)
+        self.assert_refused('diff', db.path, names='name what to compare', status=2)
+
+
+class AnnotateTest(HistoryTestCase):
+    def lines(self, db, word):
+        return [json.loads(x) for x in pymodfs('annotate', '--json', db.path, word).stdout.splitlines()]
+
+    def test_each_line_has_the_version_that_made_it(self):
+        db = self.database({'m': 'a\nb\nc\n'})
+        db.update('m', 'a\nB\nc\n')
+        self.import_tree(db, {'m.py': 'new\na\nB\nc\nend'})
+        one, two, three = self.numbers(db, 'm')
+        self.assertEqual([(x['version'], x['text'], x['program']) for x in self.lines(db, 'm')],
+                         [(three, 'new', 'pymodfs import'), (one, 'a', None), (two, 'B', None), (one, 'c', None),
+                          (three, 'end', 'pymodfs import')])
+        self.assertEqual([x['version'] for x in self.lines(db, f'm@{two}')], [one, two, one])
+        text = pymodfs('annotate', db.path, f'm@{two}').stdout.splitlines()
+        self.assertRegex(text[1], rf'^ +{two}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d  SQL +\| B$')
+
+    def test_it_agrees_with_a_history_made_line_by_line(self):
+        random, lines, db = Random(2), [], self.database({'m': ''})
+        for step in range(60):
+            if lines and random.random() < 0.4:
+                del lines[random.randrange(len(lines))]
+            lines.insert(random.randrange(len(lines) + 1), (step, f'line {step}\n'))
+            db.update('m', ''.join(text for _, text in lines))
+        numbers = self.numbers(db, 'm')
+        self.assertEqual([x['version'] for x in self.lines(db, 'm')], [numbers[step + 1] for step, _ in lines])
+
+    def test_what_is_no_longer_kept_is_passed_over(self):
+        db = self.database({'m': 'a\n'})
+        for text in ('a\nb\n', 'a\nb\nc\n'):
+            db.update('m', text)
+        last = self.numbers(db, 'm')[-1]
+        pymodfs('prune', '--keep', 0, db.path)
+        self.assertEqual([x['version'] for x in self.lines(db, 'm')], [last] * 3)
+
+    def test_what_cannot_be_annotated_is_named(self):
+        db = self.database({'m': b'\0'})
+        self.assert_refused('annotate', db.path, 'm', names='m is no text')
+        self.assert_refused('annotate', db.path, 'nope', names='nope')
+        db.delete('m')
+        self.assert_refused('annotate', db.path, 'm', names='m@VERSION')
+
+
+class PruneTest(HistoryTestCase):
+    def kept(self, db, module):
+        return [(x['version'], x['event']) for x in self.versions(db, module) if x['kept']]
+
+    def test_old_versions_go_by_count_and_the_current_one_stays(self):
+        db = self.database({'m': '1', 'gone': '1'})
+        for i in range(2, 6):
+            db.update('m', str(i))
+        db.delete('gone')
+        numbers = self.numbers(db, 'm')
+        before = db.execute('SELECT count(*) FROM pymodfs_change')
+        self.assertEqual(json.loads(pymodfs('prune', '-n', '--json', '--keep', 1, db.path).stdout),
+                         {'versions': 3, 'bytes': 3, 'dry_run': True})
+        self.assertEqual(len(self.kept(db, 'm')), 5)
+        self.assertIn('VACUUM', pymodfs('prune', '--keep', 1, db.path).stdout)
+        self.assertEqual([number for number, _ in self.kept(db, 'm')], numbers[-2:])
+        self.assertEqual(db.execute('SELECT count(*) FROM pymodfs_change'), before)
+        pymodfs('restore', db.path, 'gone')
+        pymodfs('prune', '--keep', 0, db.path)
+        self.assertEqual((db.read('m'), db.read('gone')), (b'5', b'1'))
+        self.assertEqual(db.problems(), [])
+
+    def test_age_counts_from_when_a_version_was_replaced_or_deleted(self):
+        db = self.database({'m': '1', 'gone': '1'})
+        db.update('m', '2')
+        db.delete('gone')
+        day = 86400 * 10**9
+        db.shell(f'UPDATE pymodfs_version SET time = time - 30 * {day}; UPDATE pymodfs_change SET time = time - 30 * {day};')
+        db.update('m', '3')
+        first, second, _ = self.numbers(db, 'm')
+        pymodfs('prune', '--older-than', '10d', db.path)
+        self.assertNotIn(first, [number for number, _ in self.kept(db, 'm')])
+        self.assertEqual(pymodfs('show', db.path, f'm@{second}').stdout, '2')
+        self.assert_refused('restore', db.path, 'gone', names='gone: no version of it is kept')
+
+    def test_with_both_only_what_meets_both_goes(self):
+        db = self.database({'m': '1'})
+        for i in range(2, 6):
+            db.update('m', str(i))
+        pymodfs('prune', '--older-than', '1d', '--keep', 0, db.path)
+        self.assertEqual(len(self.kept(db, 'm')), 5)
+
+    def test_what_is_to_go_must_be_said(self):
+        db = self.database()
+        self.assert_refused('prune', db.path, names='--older-than', status=2)
+        self.assert_refused('prune', '--older-than', 'x', db.path, names='--older-than', status=2)
 
 
 class RestoreTest(HistoryTestCase):
@@ -286,11 +460,11 @@ class BackupTest(HistoryTestCase):
 
 class HelpTest(TestCase):
     def test_each_of_these_commands_tells_its_usage(self):
-        for command in ('log', 'show', 'diff', 'restore', 'check', 'backup'):
+        for command in ('log', 'show', 'diff', 'annotate', 'restore', 'check', 'backup'):
             self.assertIn(f'Usage: pymodfs {command} ', pymodfs(command, '--help').stdout)
             self.assert_refused(command, '--nonsense', names='--nonsense', status=2)
             self.assert_refused(command, self.dir / 'no.db', *(['x'] if command not in ('log', 'check') else []),
-                                names='no.db')
+                                names='no.db', status=2 if command == 'diff' else 1)
 
     def test_output_that_cannot_be_written_is_an_error(self):
         db = self.database({'m': 'one'})
@@ -299,22 +473,6 @@ class HelpTest(TestCase):
             result = run('sh', '-c', 'exec "$@" >/dev/full', 'sh', *words, check=False)
             self.assertEqual(result.returncode, 1, command)
             self.assertRegex(result.stderr, "^pymodfs [a-z]+: can't write: .*\\n$")
-
-    def test_the_manual_names_every_command_and_option_that_the_help_names(self):
-        manual = (TOP / 'man' / 'pymodfs.1').read_text()
-        commands = re.findall(r'^  ([a-z]+)  ', pymodfs('--help').stdout, re.MULTILINE)
-        self.assertIn('mount', commands)
-        for command in commands:
-            self.assertIn(f'\n.Ss {command}\n', manual)
-            section = manual.split(f'\n.Ss {command}\n')[1].split('\n.Ss ')[0]
-            help_text = pymodfs(command, '--help').stdout
-            for option in set(re.findall(r' --([a-z-]+)', help_text)) - {'help'}:
-                self.assertRegex(section, fr'\bFl -{option}\b', command)
-        options = pymodfs('mount', '--help').stdout.split('after -o:')[1]
-        told = re.findall(r'[a-z_]+', ' '.join(re.findall(r'^\.It Cm (.*)', manual, re.MULTILINE)))
-        for line in re.findall(r'^  (\S.*?)(?:  |$)', options, re.MULTILINE):
-            for option in line.split(', '):
-                self.assertIn(option.split('=')[0], told)
 
 
 if __name__ == '__main__':

@@ -10,29 +10,10 @@
 #include "past.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char help[] =
-	"Usage: pymodfs check [--json] DB\n"
-	"Looks for what is wrong in the database DB: damage; rows that can't be files, and why; "
-	"a module and\n"
-	"a package of the same name. Notes packages without an __init__. The exit status is 1 when "
-	"there is a problem;\n"
-	"a note is none.\n\n"
-	"  --json  JSON, a line each\n"
-	"  --help  this text\n";
-
-enum { OPT_HELP = 1, OPT_JSON };
-
-static const struct option options[] = {
-	{"help", no_argument, NULL, OPT_HELP},
-	{"json", no_argument, NULL, OPT_JSON},
-	{0},
-};
 
 struct check {
 	bool json;
@@ -284,28 +265,36 @@ static int check_all(struct check *check, struct store *store)
 	return check->problems ? CLI_FAILURE : 0;
 }
 
-int cmd_check(int argc, char **argv)
+static const struct cli_option options[] = {
+	{"json", 0, CLI_FLAG, offsetof(struct check, json), NULL, CLI_NOTHING, "JSON, a line each"},
+	{0},
+};
+
+static int run(void *arg, int argc, char **argv)
 {
 	const struct store_options store_options = {.read_only = true};
-	struct check check = {.json = false};
 	struct store *store;
-	int option;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		switch (option) {
-		case OPT_HELP:
-			return fputs(help, stdout) < 0;
-		case OPT_JSON:
-			check.json = true;
-			break;
-		default:
-			return cli_bad_option(argc, argv, option);
-		}
-	}
-	if (argc - optind != 1)
-		return cli_usage("name the database");
-	if (store_open(argv[optind], &store_options, &store))
+	if (store_open(argv[0], &store_options, &store))
 		return cli_fail("%s", store_error());
-	int status = check_all(&check, store);
+	int status = check_all(arg, store);
 	store_close(store);
 	return status;
 }
+
+const struct cli_command cmd_check = {
+	.name = "check",
+	.summary = "look for what is wrong in a database",
+	.operands = "DB",
+	.about = "Looks for what is wrong in the database DB: damage; rows that can't be files, "
+		 "and why; a module and\n"
+		 "a package of the same name. Notes packages without an __init__. The exit status "
+		 "is 1 when there is\n"
+		 "a problem; a note is none.\n",
+	.options = options,
+	.size = sizeof(struct check),
+	.min = 1,
+	.max = 1,
+	.wanted = "name one database",
+	.words = {CLI_DB, CLI_NOTHING, CLI_NOTHING},
+	.run = run,
+};

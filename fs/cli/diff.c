@@ -1,156 +1,415 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pymodfs diff: what changed between two versions, as `diff -u` says it.
+ * pymodfs diff: what changed between two versions of a module, two states of the database, a directory and a database, or two
+ * databases; as `diff -u` says it, with its exit statuses.
  *
- * Both contents go into files without a name (memfd), which diff opens through /dev/fd: nothing is left
- * behind, whatever happens. diff itself colours on a terminal.
+ * Either two contents are compared, or two trees (filelist.h), file by file. One thread.
  */
 #include "cli.h"
+#include "output.h"
 #include "past.h"
+#include "text.h"
+#include "filelist.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <spawn.h>
-#include <stdio.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
-static const char help[] =
-	"Usage: pymodfs diff DB MODULE[@VERSION] [MODULE[@VERSION]]\n"
-	"Compares two versions of modules of the database DB, as diff -u does. Without @VERSION it "
-	"is the module as\n"
-	"it is. One alone is compared with the version before it.\n\n"
-	"  --help  this text\n";
+enum { DIFF_SAME = 0, DIFF_FOUND = 1, DIFF_TROUBLE = 2 };
 
-enum { OPT_HELP = 1 };
+struct diff {
+	/* options */
+	const char *from, *to;
+	bool json, brief;
 
-static const struct option options[] = {
-	{"help", no_argument, NULL, OPT_HELP},
-	{0},
+	char **words; /* the operands behind the database, ended by NULL */
+	bool found;   /* a difference */
+	const struct filelist *old, *new;
 };
 
-/* One of the two. */
+/* A content with its name. */
 struct side {
-	struct past_name name;
-	struct past_version version; /* id 0: nothing */
 	char *label;
-	int fd;
+	void *data;
+	size_t size;
 };
 
 static void side_finish(struct side *side)
 {
-	if (side->fd >= 0)
-		close(side->fd);
 	free(side->label);
+	free(side->data);
 }
 
-static int write_all(int fd, const char *data, size_t size)
+/* ---- two contents ---- */
+
+static int print_json(struct diff *diff, const char *path, const struct side *old,
+	const struct side *new, bool binary)
 {
-	while (size) {
-		ssize_t n = write(fd, data, size);
-		if (n < 0)
-			return cli_fail("can't keep a file in memory: %s", strerror(errno));
-		data += n;
-		size -= (size_t)n;
-	}
+	size_t added = 0, removed = 0;
+	if (!binary && text_count(old->data ? old->data : "", old->size, new->data ? new->data : "",
+			       new->size, &added, &removed))
+		return cli_fail("out of memory");
+	json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "path", path, "change",
+		!old->data   ? "added"
+		: !new->data ? "removed"
+			     : "changed",
+		"old", old->label, "new", new->label, "added",
+		binary ? json_null() : json_integer((json_int_t)added), "removed",
+		binary ? json_null() : json_integer((json_int_t)removed));
+	if (!line)
+		return cli_fail("%s: the name is not UTF-8", path);
+	json_dumpf(line, stdout, 0);
+	putchar('\n');
+	json_decref(line);
 	return 0;
 }
 
-/* The content in a file that a child process gets. */
-static int fill_side(struct side *side, struct store_reader *reader)
+static void print_brief(const char *path, const struct side *old, const struct side *new)
 {
-	void *data = NULL;
-	size_t size = 0;
+	bool added = !old->data, removed = !new->data;
+	printf("%s%s ",
+		output_style(added     ? STYLE_NEW
+			     : removed ? STYLE_OLD
+				       : STYLE_WARN),
+		added     ? "added  "
+		: removed ? "removed"
+			  : "changed");
+	output_text(path, strlen(path));
+	printf("%s\n", output_plain());
+}
+
+/* NULL data: nothing is there, as /dev/null. */
+static int print_sides(
+	struct diff *diff, const char *path, const struct side *old, const struct side *new)
+{
+	struct text a, b = {.starts = NULL};
+	bool differ = !old->data != !new->data || old->size != new->size ||
+		      (old->size && memcmp(old->data, new->data, old->size) != 0);
 	int status = 0;
-	side->fd = memfd_create("pymodfs diff", 0);
-	if (side->fd < 0)
-		return cli_fail("can't keep a file in memory: %s", strerror(errno));
-	if (asprintf(&side->label, side->version.id ? "%s@%lld" : "/dev/null", side->name.path,
-		    (long long)side->version.id) < 0)
-		side->label = NULL;
-	if (!side->label)
+	if (!differ)
+		return 0;
+	diff->found = true;
+	if (text_init(&a, old->data ? old->data : "", old->size))
 		return cli_fail("out of memory");
-	if (side->version.id)
-		status = past_read(reader, &side->name, &side->version, &data, &size);
-	if (!status)
-		status = write_all(side->fd, data, size);
-	free(data);
+	if (text_init(&b, new->data ? new->data : "", new->size))
+		status = cli_fail("out of memory");
+	else if (diff->json)
+		status = print_json(diff, path, old, new, text_is_binary(&a) || text_is_binary(&b));
+	else if (diff->brief)
+		print_brief(path, old, new);
+	else if (text_print_diff(old->label, &a, new->label, &b))
+		status = cli_fail("out of memory");
+	text_finish(&b);
+	text_finish(&a);
 	return status;
 }
 
-static int run_diff(const struct side *old, const struct side *new)
+/* ---- two versions ---- */
+
+static int make_side(struct side *side, struct store_reader *reader, const struct past_name *name,
+	const struct past_version *version)
 {
-	char old_file[32], new_file[32];
-	const char *words[] = {"diff", "-u", "--color=auto", "--label", old->label, "--label",
-		new->label, "--", old_file, new_file, NULL};
-	pid_t pid;
-	int status;
-	snprintf(old_file, sizeof(old_file), "/dev/fd/%d", old->fd);
-	snprintf(new_file, sizeof(new_file), "/dev/fd/%d", new->fd);
-	int err = posix_spawnp(&pid, "diff", NULL, NULL, (char **)(uintptr_t)words, environ);
-	if (err == ENOENT)
-		return cli_fail("there is no program diff; install diffutils");
-	if (err)
-		return cli_fail("can't run diff: %s", strerror(err));
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return cli_fail("diff: %s", strerror(errno));
-	/* 1 says that there are differences. Of what else went wrong diff has told. */
-	return WIFEXITED(status) && WEXITSTATUS(status) <= 1 ? 0 : CLI_FAILURE;
+	if (asprintf(&side->label, version->id ? "%s@%lld" : "/dev/null", name->path,
+		    (long long)version->id) < 0) {
+		side->label = NULL;
+		return cli_fail("out of memory");
+	}
+	return version->id ? past_read(reader, name, version, &side->data, &side->size) : 0;
 }
 
-static int compare(struct store_reader *reader, struct side *old, struct side *new)
+/* A name of the two, with its version; id 0: nothing. */
+struct named {
+	struct past_name name;
+	struct past_version version;
+};
+
+static int compare_named(struct store_reader *reader, struct diff *diff, const struct named *old,
+	const struct named *new)
 {
-	int status = fill_side(old, reader);
+	struct side a = {.data = NULL}, b = {.data = NULL};
+	int status = make_side(&a, reader, &old->name, &old->version);
 	if (!status)
-		status = fill_side(new, reader);
-	return status ? status : run_diff(old, new);
+		status = make_side(&b, reader, &new->name, &new->version);
+	if (!status)
+		status = print_sides(diff, new->name.path, &a, &b);
+	side_finish(&b);
+	side_finish(&a);
+	return status;
+}
+
+/* What the file had after a change. */
+static int find_at(struct store_reader *reader, struct named *named, const char *generation)
+{
+	struct store_node node;
+	int64_t change = INT64_MAX;
+	int status = generation ? past_generation(reader, generation, &change) : 0;
+	if (status)
+		return status;
+	int err = store_at_lookup(reader, change, named->name.path, &node);
+	if (err && err != -ENOENT)
+		return cli_fail("%s: %s", named->name.word, store_error());
+	if (!err && node.kind == STORE_DIR)
+		return cli_fail("%s is a directory", named->name.word);
+	named->version = (struct past_version){err ? 0 : node.version, false, true};
+	return 0;
 }
 
 /* One name: against the version before it. A deleted module's last version against nothing. */
-static int find_pair(struct store_reader *reader, struct side *old, struct side *new)
+static int find_versions(
+	struct store_reader *reader, const struct diff *diff, struct named *old, struct named *new)
 {
-	int status = past_find(reader, &new->name, &new->version);
-	return status ? status
-		      : past_find_before(reader, &old->name, new->version.id, &old->version);
+	int status = 0;
+	if (diff->from || diff->to) {
+		status = find_at(reader, old, diff->from);
+		return status ? status : find_at(reader, new, diff->to);
+	}
+	if (diff->words[1])
+		status = past_find(reader, &old->name, &old->version);
+	if (!status)
+		status = past_find(reader, &new->name, &new->version);
+	if (!status && !diff->words[1])
+		status = past_find_before(reader, &old->name, new->version.id, &old->version);
+	return status;
 }
 
-static int find_both(struct store_reader *reader, struct side *old, struct side *new)
+static int diff_versions(struct store_reader *reader, struct diff *diff)
 {
-	int status = past_find(reader, &old->name, &old->version);
-	return status ? status : past_find(reader, &new->name, &new->version);
-}
-
-static int diff(struct store_reader *reader, void *arg)
-{
-	char **words = arg;
-	struct side old = {.fd = -1}, new = {.fd = -1};
-	int status = past_name_init(&old.name, reader, words[0]);
+	struct named old = {.version.id = 0}, new = {.version.id = 0};
+	const char *second = diff->words[1] ? diff->words[1] : diff->words[0];
+	int status = past_name_init(&old.name, reader, diff->words[0]);
 	if (!status)
-		status = past_name_init(&new.name, reader, words[1] ? words[1] : words[0]);
+		status = past_name_init(&new.name, reader, second);
 	if (!status)
-		status = words[1] ? find_both(reader, &old, &new) : find_pair(reader, &old, &new);
+		status = find_versions(reader, diff, &old, &new);
 	if (!status)
-		status = compare(reader, &old, &new);
-	side_finish(&new);
-	side_finish(&old);
+		status = compare_named(reader, diff, &old, &new);
 	past_name_finish(&new.name);
 	past_name_finish(&old.name);
 	return status;
 }
 
-int cmd_diff(int argc, char **argv)
+/* ---- two trees ---- */
+
+static int load(struct side *side, const struct filelist *tree, const struct filelist_file *file)
 {
-	int option;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (option != OPT_HELP)
-			return cli_bad_option(argc, argv, option);
-		return fputs(help, stdout) < 0;
+	int size;
+	if (!file)
+		size = asprintf(&side->label, "/dev/null");
+	else if (tree->reader)
+		size = asprintf(&side->label, "%s@%lld", file->path, (long long)file->version);
+	else
+		size = asprintf(&side->label, "%s/%s", tree->name, file->path);
+	if (size < 0) {
+		side->label = NULL;
+		return cli_fail("out of memory");
 	}
-	if (argc - optind < 2 || argc - optind > 3)
-		return cli_usage("name the database and one or two modules");
-	return past_with_reader(argv[optind], diff, argv + optind + 1);
+	return file ? filelist_read(tree, file, &side->data, &side->size) : 0;
 }
+
+static int compare_pair(void *arg, const struct filelist_file *old, const struct filelist_file *new)
+{
+	struct diff *diff = arg;
+	struct side a = {.data = NULL}, b = {.data = NULL};
+	bool same = false;
+	if (old && old->kind == STORE_DIR)
+		old = NULL;
+	if (new &&new->kind == STORE_DIR)
+		new = NULL;
+	if (!old && !new)
+		return 0;
+	int status = old && new ? filelist_is_same(diff->old, old, diff->new, new, &same) : 0;
+	if (status || same)
+		return status;
+	status = load(&a, diff->old, old);
+	if (!status)
+		status = load(&b, diff->new, new);
+	if (!status)
+		status = print_sides(diff, new ? new->path : old->path, &a, &b);
+	side_finish(&b);
+	side_finish(&a);
+	return status;
+}
+
+static int diff_trees(struct diff *diff, const struct filelist *old, const struct filelist *new)
+{
+	diff->old = old;
+	diff->new = new;
+	return filelist_join(old, new, compare_pair, diff);
+}
+
+static int diff_generations(struct store_reader *reader, struct diff *diff)
+{
+	struct filelist old, new;
+	int64_t from = INT64_MAX, to = INT64_MAX;
+	int status = diff->from ? past_generation(reader, diff->from, &from) : 0;
+	if (!status && diff->to)
+		status = past_generation(reader, diff->to, &to);
+	if (status)
+		return status;
+	status = filelist_init(&old, diff->from ? diff->from : "now", reader, from);
+	if (!status) {
+		status = filelist_init(&new, diff->to ? diff->to : "now", reader, to);
+		if (!status)
+			status = diff_trees(diff, &old, &new);
+		filelist_finish(&new);
+	}
+	filelist_finish(&old);
+	return status;
+}
+
+/* ---- what the words mean ---- */
+
+static int diff_database(struct store_reader *reader, void *arg)
+{
+	struct diff *diff = arg;
+	if (diff->words[0])
+		return diff_versions(reader, diff);
+	return diff_generations(reader, diff);
+}
+
+static bool is_dir(const char *word)
+{
+	struct stat st;
+	return !stat(word, &st) && S_ISDIR(st.st_mode);
+}
+
+/* A module of the database comes before a directory or file of the same name: ./NAME is never a module. */
+struct known {
+	const char *word;
+	bool is;
+};
+
+static int look_up(struct store_reader *reader, void *arg)
+{
+	struct known *known = arg;
+	struct past_name name;
+	int status = past_name_init(&name, reader, known->word);
+	if (status)
+		return status;
+	known->is = past_is_known(reader, &name);
+	past_name_finish(&name);
+	return 0;
+}
+
+/* Is the word a directory or a database, not a module of the database? */
+static int is_tree(const char *db, const char *word, bool *ret_is)
+{
+	struct known known = {.word = word};
+	struct stat st;
+	bool there = !stat(word, &st), url = strstr(word, "://") != NULL;
+	*ret_is = there || url;
+	if (!there || url || word[0] == '/' || word[0] == '.')
+		return 0;
+	int status = past_with_reader(db, look_up, &known);
+	*ret_is = !known.is;
+	return status;
+}
+
+/* A tree with what has to be open for it. */
+struct opened {
+	struct filelist tree;
+	struct store *store;
+	struct store_reader *reader;
+};
+
+static int open_tree(struct opened *opened, const char *word, const char *database)
+{
+	const struct store_options options = {.read_only = true};
+	if (is_dir(word))
+		return filelist_init_dir(&opened->tree, word, database);
+	if (store_open(word, &options, &opened->store))
+		return cli_fail("%s", store_error());
+	if (store_reader_create(opened->store, &opened->reader) ||
+		store_reader_begin(opened->reader))
+		return cli_fail("%s", store_error());
+	return filelist_init(&opened->tree, word, opened->reader, INT64_MAX);
+}
+
+static void close_tree(struct opened *opened)
+{
+	filelist_finish(&opened->tree);
+	store_reader_destroy(opened->reader);
+	store_close(opened->store);
+}
+
+static int diff_two(struct diff *diff, const char *a, const char *b)
+{
+	struct opened old = {.store = NULL}, new = {.store = NULL};
+	if (is_dir(a) && is_dir(b))
+		return cli_usage("both are directories: diff -r %s %s", a, b);
+	int status = open_tree(&old, a, b);
+	if (!status)
+		status = open_tree(&new, b, a);
+	if (!status)
+		status = diff_trees(diff, &old.tree, &new.tree);
+	close_tree(&new);
+	close_tree(&old);
+	return status;
+}
+
+static int run_diff(struct diff *diff, int argc, char **argv)
+{
+	bool trees = argc == 2 && is_dir(argv[0]);
+	int status = argc == 2 && !trees ? is_tree(argv[0], argv[1], &trees) : 0;
+	if (status)
+		return status;
+	if (trees && (diff->from || diff->to))
+		return cli_usage("--from and --to are for one database");
+	if (!trees && argc == 1 && !diff->from && !diff->to)
+		return cli_usage(
+			"name what to compare: a module, a directory, another database, or --from");
+	if (argc == 3 && (diff->from || diff->to))
+		return cli_usage("--from and --to take one module at most");
+	diff->words = argv + 1;
+	return trees ? diff_two(diff, argv[0], argv[1])
+		     : past_with_reader(argv[0], diff_database, diff);
+}
+
+static const struct cli_option options[] = {
+	{"from", 0, CLI_TEXT, offsetof(struct diff, from), "GENERATION", CLI_NOTHING,
+		"compare this state of the database: a number that log tells, or a time"},
+	{"to", 0, CLI_TEXT, offsetof(struct diff, to), "GENERATION", CLI_NOTHING,
+		"with this one (default: as it is)"},
+	{"brief", 'q', CLI_FLAG, offsetof(struct diff, brief), NULL, CLI_NOTHING,
+		"tell only which files differ"},
+	{"json", 0, CLI_FLAG, offsetof(struct diff, json), NULL, CLI_NOTHING,
+		"likewise, as JSON, a line each, with how many lines"},
+	{0},
+};
+
+static int run(void *arg, int argc, char **argv)
+{
+	struct diff *diff = arg;
+	if (!diff->json)
+		output_begin();
+	if (run_diff(diff, argc, argv))
+		return DIFF_TROUBLE;
+	return diff->found ? DIFF_FOUND : DIFF_SAME;
+}
+
+const struct cli_command cmd_diff = {
+	.name = "diff",
+	.summary = "compare versions, states, directories and databases",
+	.operands =
+		"DB MODULE[@VERSION] [MODULE[@VERSION]]\n"
+		"   or: pymodfs diff [OPTION]... --from GENERATION [--to GENERATION] DB [MODULE]\n"
+		"   or: pymodfs diff [OPTION]... DB|DIR DB|DIR",
+	.about = "Compares as diff -u does: two versions of modules (without @VERSION it is the "
+		 "module as it is; one alone is\n"
+		 "compared with the version before it), two states of the database DB, a directory "
+		 "and a database, or\n"
+		 "two databases. A word that is both a module and a directory is the module; "
+		 "./WORD is the directory.\n"
+		 "The exit status is 0 when there is no difference, 1 when there is one, 2 for "
+		 "trouble.\n",
+	.options = options,
+	.size = sizeof(struct diff),
+	.min = 1,
+	.max = 3,
+	.wanted = "name the database and one or two modules, or two of databases and directories",
+	.words = {CLI_DB, CLI_MODULE, CLI_NOTHING},
+	.pages = true,
+	.run = run,
+};

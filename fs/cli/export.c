@@ -13,37 +13,20 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char help[] =
-	"Usage: pymodfs export [OPTION]... DB DIR\n"
-	"Writes the tree that a mount of the database DB shows to the directory DIR, with modes "
-	"and times. DIR\n"
-	"is made if it isn't there; otherwise it must be empty or hold the same already.\n\n"
-	"  --overwrite  DIR may hold anything: files that differ are replaced, others left alone\n"
-	"  --help       this text\n";
-
-enum { OPT_HELP = 1, OPT_OVERWRITE };
-
-static const struct option options[] = {
-	{"help", no_argument, NULL, OPT_HELP},
-	{"overwrite", no_argument, NULL, OPT_OVERWRITE},
-	{0},
-};
-
 #define DEPTH_MAX 2048 /* as deep as a path can be */
 #define TEMPORARY ".pymodfs-export.tmp"
 
 struct export
 {
+	bool overwrite; /* option */
 	const char *dir;
 	struct store_reader *reader;
-	bool overwrite;
 	mode_t umask;
 	struct progress progress;
 	int64_t done;
@@ -386,11 +369,21 @@ static int export_snapshot(struct export *export)
 	return hidden ? CLI_FAILURE : 0;
 }
 
-static int run(const char *url, struct export *export)
+static const struct cli_option options[] = {
+	{"overwrite", 0, CLI_FLAG, offsetof(struct export, overwrite), NULL, CLI_NOTHING,
+		"DIR may hold anything: files that differ are replaced, others left alone"},
+	{0},
+};
+
+static int run(void *arg, int argc, char **argv)
 {
 	const struct store_options store_options = {.read_only = true};
+	struct export *export = arg;
 	struct store *store;
-	if (store_open(url, &store_options, &store))
+	export->dir = argv[1];
+	export->umask = umask(0);
+	umask(export->umask);
+	if (store_open(argv[0], &store_options, &store))
 		return cli_fail("%s", store_error());
 	int status = CLI_FAILURE;
 	if (store_reader_create(store, &export->reader) || store_reader_begin(export->reader))
@@ -402,25 +395,19 @@ static int run(const char *url, struct export *export)
 	return status;
 }
 
-int cmd_export(int argc, char **argv)
-{
-	struct export export = {.overwrite = false};
-	int option;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		switch (option) {
-		case OPT_HELP:
-			return fputs(help, stdout) < 0;
-		case OPT_OVERWRITE:
-			export.overwrite = true;
-			break;
-		default:
-			return cli_bad_option(argc, argv, option);
-		}
-	}
-	if (argc - optind != 2)
-		return cli_usage("name the database and the directory");
-	export.dir = argv[optind + 1];
-	export.umask = umask(0);
-	umask(export.umask);
-	return run(argv[optind], &export);
-}
+const struct cli_command cmd_export = {
+	.name = "export",
+	.summary = "write a database's tree to a directory",
+	.operands = "DB DIR",
+	.about = "Writes the tree that a mount of the database DB shows to the directory DIR, with "
+		 "modes and times.\n"
+		 "DIR is made if it isn't there; otherwise it must be empty or hold the same "
+		 "already.\n",
+	.options = options,
+	.size = sizeof(struct export),
+	.min = 2,
+	.max = 2,
+	.wanted = "name the database and the directory",
+	.words = {CLI_DB, CLI_DIR, CLI_NOTHING},
+	.run = run,
+};

@@ -13,37 +13,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char help[] =
-	"Usage: pymodfs import [OPTION]... DB DIR\n"
-	"Takes the files of DIR into the database DB, all or none. A file a/b.py becomes the row "
-	"a.b of the\n"
-	"table; other files and symbolic links are kept beside it. What DB has besides stays as it "
-	"is.\n\n"
-	"  --modules-only  take nothing but .py files that become rows of the table\n"
-	"  --all           also take what is left out otherwise: bytecode, editors' and version "
-	"control's\n"
-	"                  own files\n"
-	"  --help          this text\n";
-
-enum { OPT_HELP = 1, OPT_ALL, OPT_MODULES_ONLY };
-
-static const struct option options[] = {
-	{"help", no_argument, NULL, OPT_HELP},
-	{"all", no_argument, NULL, OPT_ALL},
-	{"modules-only", no_argument, NULL, OPT_MODULES_ONLY},
-	{0},
-};
-
 struct import {
+	bool modules_only, all; /* options */
 	const char *dir;
-	bool modules_only;
 	mode_t umask;
 	struct store_txn *txn;
 	struct store_reader *reader; /* the transaction's */
@@ -204,13 +182,25 @@ static int import_all(struct import *import, struct store *store)
 	return 0;
 }
 
-static int run(const char *url, struct import *import, bool everything)
+static const struct cli_option options[] = {
+	{"modules-only", 0, CLI_FLAG, offsetof(struct import, modules_only), NULL, CLI_NOTHING,
+		"take nothing but .py files that become rows of the table"},
+	{"all", 0, CLI_FLAG, offsetof(struct import, all), NULL, CLI_NOTHING,
+		"also take bytecode, editors' and version control's own files"},
+	{0},
+};
+
+static int run(void *arg, int argc, char **argv)
 {
+	struct import *import = arg;
 	struct store *store;
-	if (store_open(url, NULL, &store))
+	import->dir = argv[1];
+	import->umask = umask(0);
+	umask(import->umask);
+	if (store_open(argv[0], NULL, &store))
 		return cli_fail("%s", store_error());
 	int status;
-	int err = walk_init(&import->walk, import->dir, everything, store_url(store));
+	int err = walk_init(&import->walk, import->dir, import->all, store_url(store));
 	if (err)
 		status = cli_fail("%s: %s", import->walk.failed ? import->walk.failed : import->dir,
 			strerror(-err));
@@ -221,29 +211,19 @@ static int run(const char *url, struct import *import, bool everything)
 	return status;
 }
 
-int cmd_import(int argc, char **argv)
-{
-	struct import import = {.modules_only = false};
-	bool everything = false;
-	int option;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		switch (option) {
-		case OPT_HELP:
-			return fputs(help, stdout) < 0;
-		case OPT_ALL:
-			everything = true;
-			break;
-		case OPT_MODULES_ONLY:
-			import.modules_only = true;
-			break;
-		default:
-			return cli_bad_option(argc, argv, option);
-		}
-	}
-	if (argc - optind != 2)
-		return cli_usage("name the database and the directory");
-	import.dir = argv[optind + 1];
-	import.umask = umask(0);
-	umask(import.umask);
-	return run(argv[optind], &import, everything);
-}
+const struct cli_command cmd_import = {
+	.name = "import",
+	.summary = "take a directory's files into a database",
+	.operands = "DB DIR",
+	.about = "Takes the files of DIR into the database DB, all or none. A file a/b.py becomes "
+		 "the row a.b of the\n"
+		 "table; other files and symbolic links are kept beside it. What DB has besides "
+		 "stays as it is.\n",
+	.options = options,
+	.size = sizeof(struct import),
+	.min = 2,
+	.max = 2,
+	.wanted = "name the database and the directory",
+	.words = {CLI_DB, CLI_DIR, CLI_NOTHING},
+	.run = run,
+};

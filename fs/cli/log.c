@@ -1,58 +1,123 @@
 /* SPDX-License-Identifier: MIT */
-/* pymodfs log: what happened to the modules and other files, newest first: when, what, and by whom. */
+/*
+ * pymodfs log: what happened to the modules and other files, newest first: when, what, and by whom.
+ *
+ * A rename is a delete and an insert in the feed, and one line here: the insert is told, the delete it was made of is passed
+ * over when its turn comes. One thread.
+ */
 #include "cli.h"
+#include "output.h"
 #include "past.h"
+#include "text.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <uthash.h>
 
-static const char help[] =
-	"Usage: pymodfs log [OPTION]... DB [MODULE]\n"
-	"Tells what happened to the modules and other files of the database DB, or to one, newest "
-	"first: the\n"
-	"version, when it was made, what happened, its bytes, who did it with which program, and "
-	"the name. A module\n"
-	"that was renamed is deleted under its old name and new under the other. A version in "
-	"parentheses is no\n"
-	"longer kept.\n\n"
-	"  -n, --limit N  at most N lines\n"
-	"  --json         JSON, a line each\n"
-	"  --help         this text\n";
+#define END_OF_LOG 1
 
-enum { OPT_HELP = 1, OPT_JSON };
-
-static const struct option options[] = {
-	{"help", no_argument, NULL, OPT_HELP},
-	{"json", no_argument, NULL, OPT_JSON},
-	{"limit", required_argument, NULL, 'n'},
-	{0},
+/* A delete that was half of a rename. */
+struct half {
+	UT_hash_handle hh;
+	int64_t change;
 };
-
-#define END_OF_LIMIT 1
 
 struct log {
-	const char *word; /* NULL: all */
-	long long limit;  /* -1: none */
+	/* options */
+	struct cli_number limit, since;
 	bool json;
-	bool any; /* something was printed */
+
+	const char *word; /* NULL: all */
+	struct store_reader *reader;
+	struct half *halves;
+	int64_t printed;
 };
+
+/* What is told of an event besides what it says itself. */
+struct line {
+	const struct store_event *event;
+	const char *what;
+	char *other; /* a rename: the path before, or (renamed away) after it */
+	bool counted;
+	size_t added, removed;
+};
+
+/* ---- finding out ---- */
 
 static const char *op_text(enum store_op op)
 {
 	return op == STORE_INSERT ? "new" : op == STORE_DELETE ? "deleted" : "changed";
 }
 
-/* Names and programs may hold any bytes; a terminal must not see control characters. */
-static void print_text(const char *text)
+static int remember_half(struct log *log, int64_t change)
 {
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++)
-		putchar(*c < ' ' || *c == 0x7f ? '?' : *c);
+	struct half *half = malloc(sizeof(*half));
+	if (!half)
+		return -ENOMEM;
+	half->change = change;
+	HASH_ADD(hh, log->halves, change, sizeof(change), half);
+	return 0;
+}
+
+static bool is_half(const struct log *log, int64_t change)
+{
+	struct half *half;
+	HASH_FIND(hh, log->halves, &change, sizeof(change), half);
+	return half != NULL;
+}
+
+/* Only for the log of one path a delete is asked for its other half: in that of all the insert comes first. */
+static int find_rename(struct log *log, struct line *line)
+{
+	int64_t change = 0;
+	const struct store_event *event = line->event;
+	if (event->op == STORE_UPDATE || (event->op == STORE_DELETE && !log->word))
+		return 0;
+	int err = store_find_rename(log->reader, event, &line->other, &change);
+	if (err || !line->other)
+		return err;
+	line->what = "renamed";
+	return event->op == STORE_INSERT ? remember_half(log, change) : 0;
+}
+
+static int read_version(struct log *log, int64_t version, void **ret_data, size_t *ret_size)
+{
+	*ret_data = NULL;
+	*ret_size = 0;
+	return version ? store_read(log->reader, version, ret_data, ret_size) : 0;
+}
+
+/* What can't be read any more is not counted. */
+static int count_lines(struct log *log, struct line *line)
+{
+	const struct store_event *event = line->event;
+	void *old = NULL, *new = NULL;
+	size_t old_size, new_size;
+	bool gone = event->op == STORE_DELETE;
+	if (line->other || !event->kept)
+		return 0;
+	int err = read_version(log, gone ? event->version : event->old_version, &old, &old_size);
+	if (!err)
+		err = read_version(log, gone ? 0 : event->version, &new, &new_size);
+	line->counted = !err;
+	if (!err)
+		err = text_count(old ? old : "", old_size, new ? new : "", new_size, &line->added,
+			&line->removed);
+	free(new);
+	free(old);
+	return err == -ESTALE ? 0 : err;
+}
+
+/* ---- telling ---- */
+
+static void print_padded(const char *text, int width)
+{
+	output_text(text, strlen(text));
+	printf("%*s", (int)strlen(text) < width ? width - (int)strlen(text) : 0, "");
 }
 
 static void print_who(const struct store_event *event)
@@ -66,24 +131,57 @@ static void print_who(const struct store_event *event)
 		snprintf(text, sizeof(text), "%s: %s", user->pw_name, command);
 	else
 		snprintf(text, sizeof(text), "%lld: %s", (long long)event->uid, command);
-	print_text(text);
-	printf("%*s", (int)(strlen(text) < 22 ? 22 - strlen(text) : 0), "");
+	print_padded(text, 22);
 }
 
-static int print_line(const struct store_event *event)
+static void print_counts(const struct line *line)
 {
-	char version[32], when[64] = "?";
+	char added[32] = "", removed[32] = "";
+	if (line->counted && (line->added || line->event->op != STORE_DELETE))
+		snprintf(added, sizeof(added), "+%zu", line->added);
+	if (line->counted && (line->removed || line->event->op != STORE_INSERT))
+		snprintf(removed, sizeof(removed), "-%zu", line->removed);
+	printf("%s%6s%s %s%6s%s  ", output_style(STYLE_NEW), added, output_plain(),
+		output_style(STYLE_OLD), removed, output_plain());
+}
+
+static void print_name(const struct line *line)
+{
+	const struct store_event *event = line->event;
+	const char *name = event->module ? event->module : event->path;
+	if (line->other && event->op == STORE_INSERT) {
+		output_text(line->other, strlen(line->other));
+		printf(" -> ");
+		name = event->path;
+	} else if (line->other) {
+		name = event->path;
+	}
+	output_text(name, strlen(name));
+	if (line->other && event->op == STORE_DELETE) {
+		printf(" -> ");
+		output_text(line->other, strlen(line->other));
+	}
+	putchar('\n');
+}
+
+static int print_line(const struct line *line)
+{
+	const struct store_event *event = line->event;
+	char version[32], generation[32] = "", when[64] = "?";
 	time_t seconds = event->time / 1000000000;
 	struct tm tm;
 	snprintf(version, sizeof(version), event->kept ? "%lld" : "(%lld)",
 		(long long)event->version);
+	if (event->change)
+		snprintf(generation, sizeof(generation), "%lld", (long long)event->change);
 	if (localtime_r(&seconds, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%8s  %s  %-7s  %8lld  ", version, when, op_text(event->op), (long long)event->size);
+	printf("%s%8s%s %10s  %s%s%s  %-7s ", output_style(STYLE_WARN), version, output_plain(),
+		generation, output_style(STYLE_DIM), when, output_plain(), line->what);
+	print_counts(line);
 	print_who(event);
 	fputs("  ", stdout);
-	print_text(event->module ? event->module : event->path);
-	putchar('\n');
+	print_name(line);
 	return ferror(stdout) ? -EIO : 0;
 }
 
@@ -93,87 +191,121 @@ static json_t *text_or_null(const char *text)
 	return json ? json : json_null(); /* not UTF-8 */
 }
 
-static json_t *number_or_null(int64_t number)
+static json_t *number_or_null(bool known, int64_t number)
 {
-	return number < 0 ? json_null() : json_integer((json_int_t)number);
+	return known ? json_integer((json_int_t)number) : json_null();
 }
 
-static int print_json(const struct store_event *event)
+static int print_json(const struct line *line)
 {
-	json_t *line = json_pack("{s:I, s:s, s:o, s:o, s:I, s:I, s:b, s:I, s:o, s:o, s:o}",
-		"version", (json_int_t)event->version, "event", op_text(event->op), "module",
+	const struct store_event *event = line->event;
+	const char *from = event->op == STORE_INSERT ? line->other : NULL;
+	const char *to = event->op == STORE_DELETE ? line->other : NULL;
+	json_t *json = json_pack(
+		"{s:I, s:s, s:o, s:o, s:I, s:o, s:o, s:I, s:b, s:I, s:o, s:o, s:o, s:o, s:o}",
+		"version", (json_int_t)event->version, "event", line->what, "module",
 		text_or_null(event->module), "path", text_or_null(event->path), "size",
-		(json_int_t)event->size, "time", (json_int_t)event->time, "kept", (int)event->kept,
-		"change", (json_int_t)event->change, "uid", number_or_null(event->uid), "pid",
-		number_or_null(event->pid), "program", text_or_null(event->command));
-	if (!line)
+		(json_int_t)event->size, "added",
+		number_or_null(line->counted, (int64_t)line->added), "removed",
+		number_or_null(line->counted, (int64_t)line->removed), "time",
+		(json_int_t)event->time, "kept", (int)event->kept, "change",
+		(json_int_t)event->change, "uid", number_or_null(event->uid >= 0, event->uid),
+		"pid", number_or_null(event->pid >= 0, event->pid), "program",
+		text_or_null(event->command), "from", text_or_null(from), "to", text_or_null(to));
+	if (!json)
 		return -ENOMEM;
-	int failed = json_dumpf(line, stdout, 0) || putchar('\n') == EOF;
-	json_decref(line);
+	int failed = json_dumpf(json, stdout, 0) || putchar('\n') == EOF;
+	json_decref(json);
 	return failed ? -EIO : 0;
 }
 
 static int take_event(void *arg, const struct store_event *event)
 {
 	struct log *log = arg;
-	if (!log->limit)
-		return END_OF_LIMIT;
-	log->limit -= log->limit > 0;
-	log->any = true;
-	return log->json ? print_json(event) : print_line(event);
+	struct line line = {.event = event, .what = op_text(event->op)};
+	if ((log->limit.set && log->printed >= log->limit.value) ||
+		(log->since.set && event->time < log->since.value))
+		return END_OF_LOG;
+	if (is_half(log, event->change))
+		return 0;
+	int err = find_rename(log, &line);
+	if (!err)
+		err = count_lines(log, &line);
+	if (!err)
+		err = log->json ? print_json(&line) : print_line(&line);
+	log->printed++;
+	free(line.other);
+	return err;
+}
+
+/* ---- the whole ---- */
+
+static void print_head(void)
+{
+	printf("%s%8s %10s  %-19s  %-7s %6s %6s  %-22s  %s%s\n", output_style(STYLE_HEAD),
+		"version", "generation", "when", "what", "lines", "", "who", "name",
+		output_plain());
 }
 
 static int run_log(struct store_reader *reader, void *arg)
 {
 	struct log *log = arg;
 	struct past_name name = {.path = NULL};
+	struct half *half, *next;
+	log->reader = reader;
 	int status = log->word ? past_name_init(&name, reader, log->word) : 0;
 	if (status)
 		return status;
+	if (!log->json && output_is_terminal())
+		print_head();
 	int err = store_log(reader, name.path, take_event, log);
 	if (err == -EIO && ferror(stdout))
-		status = cli_fail("can't write");
+		status = cli_fail("can't write: %s", strerror(EIO));
 	else if (err < 0)
 		status = cli_fail("%s", store_error());
-	else if (log->word && !log->any && log->limit)
-		status = cli_fail("there is no %s, and there never was", log->word);
+	else if (log->word && !log->printed && !log->limit.set && !log->since.set)
+		status = past_fail_unknown(reader, log->word);
+	HASH_ITER (hh, log->halves, half, next) {
+		HASH_DEL(log->halves, half);
+		free(half);
+	}
 	past_name_finish(&name);
 	return status;
 }
 
-static int parse_limit(const char *text, long long *ret_limit)
+static const struct cli_option options[] = {
+	{"limit", 'n', CLI_NUMBER, offsetof(struct log, limit), "N", CLI_NOTHING,
+		"at most N lines"},
+	{"since", 0, CLI_TIME, offsetof(struct log, since), "TIME", CLI_NOTHING,
+		"nothing older; TIME is 2026-11-25, '2026-11-25 17:30', 12h, 30d"},
+	{"json", 0, CLI_FLAG, offsetof(struct log, json), NULL, CLI_NOTHING, "JSON, a line each"},
+	{0},
+};
+
+static int run(void *arg, int argc, char **argv)
 {
-	char *end;
-	errno = 0;
-	long long limit = strtoll(text, &end, 10);
-	if (errno || end == text || *end || limit < 0)
-		return cli_usage("--limit takes a number, not %s", text);
-	*ret_limit = limit;
-	return 0;
+	struct log *log = arg;
+	log->word = argv[1];
+	if (!log->json)
+		output_begin();
+	return past_with_reader(argv[0], run_log, log);
 }
 
-int cmd_log(int argc, char **argv)
-{
-	struct log log = {.limit = -1};
-	int option, status;
-	while ((option = getopt_long(argc, argv, ":n:", options, NULL)) != -1) {
-		switch (option) {
-		case OPT_HELP:
-			return fputs(help, stdout) < 0;
-		case OPT_JSON:
-			log.json = true;
-			break;
-		case 'n':
-			status = parse_limit(optarg, &log.limit);
-			if (status)
-				return status;
-			break;
-		default:
-			return cli_bad_option(argc, argv, option);
-		}
-	}
-	if (argc - optind < 1 || argc - optind > 2)
-		return cli_usage("name the database, and a module if it is to be one alone");
-	log.word = argv[optind + 1];
-	return past_with_reader(argv[optind], run_log, &log);
-}
+const struct cli_command cmd_log = {
+	.name = "log",
+	.summary = "tell what happened to the modules, or to one",
+	.operands = "DB [MODULE]",
+	.about = "Tells what happened to the modules and other files of the database DB, or to "
+		 "one, newest first: the\n"
+		 "version, the generation, when, what, how many lines came and went, who did it "
+		 "with which program,\n"
+		 "and the name. A version in parentheses is no longer kept.\n",
+	.options = options,
+	.size = sizeof(struct log),
+	.min = 1,
+	.max = 2,
+	.wanted = "name the database, and a module if it is to be one alone",
+	.words = {CLI_DB, CLI_NAME, CLI_NOTHING},
+	.pages = true,
+	.run = run,
+};

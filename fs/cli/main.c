@@ -1,68 +1,77 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * pymodfs: picks the subcommand. Each one is a file of its own; help texts stand with the commands.
- */
+/* pymodfs: picks the subcommand. Each one is a file of its own; what they have in common is in command.c. */
 #include "cli.h"
+#include "output.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-static const struct command {
-	const char *name;
-	cmd_fn *run;
-	const char *summary;
-} commands[] = {
-	{"init", cmd_init, "set a database up, or adopt a table of an existing one"},
-	{"mount", cmd_mount, "mount a database on a directory"},
-	{"umount", cmd_umount, "take a mount down"},
-	{"status", cmd_status, "tell of a mount or a database"},
-	{"import", cmd_import, "take a directory's files into a database"},
-	{"export", cmd_export, "write a database's tree to a directory"},
-	{"log", cmd_log, "tell what happened to the modules, or to one"},
-	{"show", cmd_show, "print a module as it is or was"},
-	{"diff", cmd_diff, "compare versions of modules"},
-	{"restore", cmd_restore, "bring a version of a module back"},
-	{"check", cmd_check, "look for what is wrong in a database"},
-	{"backup", cmd_backup, "copy a database while it is in use"},
+const struct cli_command *const cli_commands[] = {
+	&cmd_init,
+	&cmd_mount,
+	&cmd_umount,
+	&cmd_status,
+	&cmd_import,
+	&cmd_export,
+	&cmd_log,
+	&cmd_show,
+	&cmd_diff,
+	&cmd_annotate,
+	&cmd_restore,
+	&cmd_prune,
+	&cmd_check,
+	&cmd_backup,
+	NULL,
 };
 
-#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define N_COMMANDS (sizeof(cli_commands) / sizeof(cli_commands[0]) - 1)
 
-static const char *current = "";
+static const char *current; /* NULL: none yet */
+
+static void say(const char *format, va_list args)
+{
+	fflush(stdout);
+	fprintf(stderr, "pymodfs%s%s: ", current ? " " : "", current ? current : "");
+	vfprintf(stderr, format, args);
+}
 
 int cli_fail(const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	fprintf(stderr, "pymodfs %s: ", current);
-	vfprintf(stderr, format, args);
+	say(format, args);
 	fputc('\n', stderr);
 	va_end(args);
 	return CLI_FAILURE;
+}
+
+void cli_warn(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	say(format, args);
+	fputc('\n', stderr);
+	va_end(args);
 }
 
 int cli_usage(const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	fprintf(stderr, "pymodfs %s: ", current);
-	vfprintf(stderr, format, args);
-	fprintf(stderr, "; see: pymodfs %s --help\n", current);
+	say(format, args);
+	fprintf(stderr, "%s see: pymodfs %s%s--help\n", strchr(format, '?') ? "" : ";",
+		current ? current : "", current ? " " : "");
 	va_end(args);
 	return CLI_USAGE;
 }
 
-int cli_bad_option(int argc, char **argv, int option)
+const struct cli_command *cli_find_command(const char *name)
 {
-	const char *word = argv[optind > 0 ? optind - 1 : 0];
-	if (option == ':')
-		return cli_usage("the option %s needs a value", word);
-	if (optopt && strncmp(word, "--", 2))
-		return cli_usage("unknown option -%c", optopt);
-	return cli_usage("unknown option %s", word);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(cli_commands[i]->name, name))
+			return cli_commands[i];
+	return NULL;
 }
 
 static int print_help(FILE *out)
@@ -72,54 +81,54 @@ static int print_help(FILE *out)
 	      "Commands:\n",
 		out);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].summary);
-	fputs("\n`pymodfs COMMAND --help` tells more about a command.\n"
+		fprintf(out, "  %-8s  %s\n", cli_commands[i]->name, cli_commands[i]->summary);
+	fputs("\nTopics:\n", out);
+	for (const struct cli_topic *topic = cli_topics; topic->name; topic++)
+		fprintf(out, "  help %-11s  %s\n", topic->name, topic->summary);
+	fputs("\n`pymodfs help WORD`, or `pymodfs COMMAND --help`, tells more.\n"
 	      "  --help     this text\n"
 	      "  --version  the version of this program\n",
 		out);
 	return out == stdout ? 0 : CLI_USAGE;
 }
 
-static const struct command *find_command(const char *name)
+static int refuse_command(const char *name)
 {
+	const char *names[N_COMMANDS];
+	if (*name == '-')
+		return cli_usage("unknown option %s", name);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (!strcmp(commands[i].name, name))
-			return &commands[i];
-	return NULL;
+		names[i] = cli_commands[i]->name;
+	const char *near = cli_nearest(name, names, N_COMMANDS);
+	if (near)
+		return cli_usage("no such command: %s; did you mean %s?", name, near);
+	return cli_usage("no such command: %s", name);
 }
 
-static int run_command(const char *name, int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
-	const struct command *command = find_command(name);
-	if (!command) {
-		fprintf(stderr, "pymodfs: no such command: %s; see: pymodfs --help\n", name);
-		return CLI_USAGE;
-	}
+	const struct cli_command *command = cli_find_command(argv[0]);
+	if (!command)
+		return refuse_command(argv[0]);
 	current = command->name;
-	optind = 0;
-	int status = command->run(argc, argv);
+	int status = cli_run_command(command, argc, argv);
 	/* What stands in the buffer until the end may fail as well. */
 	if (!status && (fflush(stdout) || ferror(stdout)))
 		status = cli_fail("can't write: %s", strerror(errno));
+	output_end();
 	return status;
-}
-
-static int run_help(int argc, char **argv)
-{
-	char help[] = "--help";
-	char *words[] = {argv[0], help, NULL};
-	return argc < 2 ? print_help(stdout) : run_command(argv[1], 2, words);
 }
 
 int main(int argc, char **argv)
 {
 	if (argc < 2)
 		return print_help(stderr);
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-		return print_help(stdout);
+	if (!strcmp(argv[1], "--complete"))
+		return cli_complete(argc - 2, argv + 2);
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
 		return puts("pymodfs " PYMODFS_VERSION) < 0;
-	if (!strcmp(argv[1], "help"))
-		return run_help(argc - 1, argv + 1);
-	return run_command(argv[1], argc - 1, argv + 1);
+	bool help = !strcmp(argv[1], "help");
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || (help && argc == 2))
+		return print_help(stdout);
+	return help ? cli_help(argc - 2, argv + 2) : run_command(argc - 1, argv + 1);
 }

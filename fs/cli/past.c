@@ -5,6 +5,7 @@
  */
 #include "past.h"
 #include "cli.h"
+#include "filelist.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -92,6 +93,56 @@ void past_name_finish(struct past_name *name)
 	free(name->path);
 }
 
+/* A module's dotted name of its path, in place. */
+static void make_dotted(char *path)
+{
+	path[strlen(path) - 3] = '\0';
+	for (; *path; path++)
+		if (*path == '/')
+			*path = '.';
+}
+
+/* The name among all modules that the word may have been meant to be; the caller frees. NULL: none. */
+static char *find_nearest(struct store_reader *reader, const char *word)
+{
+	struct filelist files;
+	char *found = NULL;
+	if (filelist_init(&files, word, reader, INT64_MAX)) {
+		filelist_finish(&files);
+		return NULL;
+	}
+	const char **names = calloc(files.n + 1, sizeof(*names));
+	for (size_t i = 0; names && i < files.n; i++) {
+		if (files.files[i].kind != STORE_MODULE)
+			continue;
+		if (!is_path(word))
+			make_dotted(files.files[i].path);
+		names[i] = files.files[i].path;
+	}
+	const char *near = names ? cli_nearest(word, names, files.n) : NULL;
+	if (near)
+		found = strdup(near);
+	free(names);
+	filelist_finish(&files);
+	return found;
+}
+
+int past_fail_unknown(struct store_reader *reader, const char *word)
+{
+	char *near = find_nearest(reader, word);
+	if (near)
+		cli_fail("there is no %s, and there never was; did you mean %s?", word, near);
+	else
+		cli_fail("there is no %s, and there never was", word);
+	free(near);
+	return CLI_FAILURE;
+}
+
+bool past_is_known(struct store_reader *reader, const struct past_name *name)
+{
+	return has_history(reader, name->path);
+}
+
 /* ---- versions ---- */
 
 struct search {
@@ -123,7 +174,7 @@ static int search_history(
 	if (found < 0)
 		return cli_fail("%s: %s", name->word, store_error());
 	if (!search->seen)
-		return cli_fail("there is no %s, and there never was", name->word);
+		return past_fail_unknown(reader, name->word);
 	return 0;
 }
 
@@ -182,6 +233,30 @@ int past_read(struct store_reader *reader, const struct past_name *name,
 	if (store_read(reader, version->id, ret_data, ret_size))
 		return cli_fail("%s: %s", name->word, store_error());
 	return 0;
+}
+
+/* ---- generations ---- */
+
+int past_generation(struct store_reader *reader, const char *word, int64_t *ret_change)
+{
+	int64_t time, last;
+	int err = store_last_change(reader, &last);
+	if (err)
+		return cli_fail("%s", store_error());
+	if (*word && !word[strspn(word, "0123456789")]) {
+		errno = 0;
+		int64_t change = strtoll(word, NULL, 10);
+		if (errno || change > last)
+			return cli_fail("there is no generation %s yet; the newest is %lld", word,
+				(long long)last);
+		*ret_change = change;
+		return 0;
+	}
+	if (cli_parse_time(word, &time))
+		return cli_usage(
+			"a generation is a number that pymodfs log tells, or a time, not %s", word);
+	err = store_change_at_time(reader, time, ret_change);
+	return err ? cli_fail("%s", store_error()) : 0;
 }
 
 /* ---- the database ---- */

@@ -18,6 +18,11 @@ struct past_name {
  */
 int past_name_init(struct past_name *name, struct store_reader *reader, const char *word);
 void past_name_finish(struct past_name *name);
+/* Is there a file of this name, or was there ever? */
+bool past_is_known(struct store_reader *reader, const struct past_name *name);
+
+/* Says that there never was such a file, and which may have been meant; returns CLI_FAILURE. */
+int past_fail_unknown(struct store_reader *reader, const char *word);
 
 /* A version of the file, or none (id 0). */
 struct past_version {
@@ -39,6 +44,12 @@ int past_find_before(struct store_reader *reader, const struct past_name *name, 
 /* Its content; the caller frees. */
 int past_read(struct store_reader *reader, const struct past_name *name,
 	const struct past_version *version, void **ret_data, size_t *ret_size);
+
+/*
+ * A generation of the database: the number of its newest change, or a moment (cli_parse_time()). Returns the exit
+ * status; what is wrong has been said.
+ */
+int past_generation(struct store_reader *reader, const char *word, int64_t *ret_change);
 
 /* What a subcommand does with an open database; returns the exit status. */
 typedef int past_fn(struct store_reader *reader, void *arg);

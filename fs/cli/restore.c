@@ -9,27 +9,10 @@
 #include "past.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static const char help[] =
-	"Usage: pymodfs restore DB MODULE[@VERSION]\n"
-	"Makes a version of a module its content again. Without @VERSION, for a module that is "
-	"deleted: its last\n"
-	"one. `pymodfs log` tells which there are. It is a change like any other: what it replaces "
-	"stays in the\n"
-	"history.\n\n"
-	"  --help  this text\n";
-
-enum { OPT_HELP = 1 };
-
-static const struct option options[] = {
-	{"help", no_argument, NULL, OPT_HELP},
-	{0},
-};
 
 /* Which version it is that is to come back. */
 static int find(
@@ -171,20 +154,28 @@ static int restore(struct store *store, const char *word)
 	return status;
 }
 
-int cmd_restore(int argc, char **argv)
+static int run(void *arg, int argc, char **argv)
 {
 	struct store *store;
-	int option;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (option != OPT_HELP)
-			return cli_bad_option(argc, argv, option);
-		return fputs(help, stdout) < 0;
-	}
-	if (argc - optind != 2)
-		return cli_usage("name the database and the module");
-	if (store_open(argv[optind], NULL, &store))
+	if (store_open(argv[0], NULL, &store))
 		return cli_fail("%s", store_error());
-	int status = restore(store, argv[optind + 1]);
+	int status = restore(store, argv[1]);
 	store_close(store);
 	return status;
 }
+
+const struct cli_command cmd_restore = {
+	.name = "restore",
+	.summary = "bring a version of a module back",
+	.operands = "DB MODULE[@VERSION]",
+	.about = "Makes a version of a module its content again. Without @VERSION, for a module "
+		 "that is deleted: its\n"
+		 "last one. `pymodfs log` tells which there are. It is a change like any other: "
+		 "what it replaces\n"
+		 "stays in the history.\n",
+	.min = 2,
+	.max = 2,
+	.wanted = "name the database and the module",
+	.words = {CLI_DB, CLI_MODULE, CLI_NOTHING},
+	.run = run,
+};

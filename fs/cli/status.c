@@ -4,23 +4,23 @@
 #include "store.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static const char help[] = "Usage: pymodfs status [--json] MNT|DB\n"
-			   "Tells of a mount, or of a database.\n\n"
-			   "  --json  as one JSON object\n"
-			   "  --help  this text\n";
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_PROMETHEUS };
 
-enum { OPT_HELP = 1, OPT_JSON };
+struct status_options {
+	bool json, prometheus;
+};
 
-static const struct option options[] = {
-	{"help", no_argument, NULL, OPT_HELP},
-	{"json", no_argument, NULL, OPT_JSON},
+static const struct cli_option options[] = {
+	{"json", 0, CLI_FLAG, offsetof(struct status_options, json), NULL, CLI_NOTHING,
+		"as one JSON object"},
+	{"prometheus", 0, CLI_FLAG, offsetof(struct status_options, prometheus), NULL, CLI_NOTHING,
+		"as metrics in Prometheus' text format"},
 	{0},
 };
 
@@ -89,13 +89,103 @@ static void print_object(const json_t *object, int indent)
 	}
 }
 
-static int print_status(json_t *status, bool json)
+/* ---- Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/ ---- */
+
+static void print_label(const char *name, const char *value)
+{
+	printf("%s=\"", name);
+	for (; *value; value++)
+		if (*value == '\n')
+			fputs("\\n", stdout);
+		else if (*value == '"' || *value == '\\')
+			printf("\\%c", *value);
+		else
+			putchar(*value);
+	putchar('"');
+}
+
+static const char *text_of(const json_t *status, const char *key)
+{
+	const char *text = json_string_value(json_object_get(status, key));
+	return text ? text : "";
+}
+
+static void print_metric(
+	const char *name, const char *type, const char *help, const char *where, json_int_t value)
+{
+	printf("# HELP pymodfs_%s %s\n# TYPE pymodfs_%s %s\npymodfs_%s{", name, help, name, type,
+		name);
+	print_label("database", where);
+	printf("} %lld\n", (long long)value);
+}
+
+/* What a number of the status is called, and where it stands in a mount's and in a database's. */
+static const struct metric {
+	const char *object, *key, *name, *type, *help;
+} metrics[] = {
+	{"counts", "modules", "modules", "gauge", "Modules in the tree."},
+	{"counts", "files", "files", "gauge", "Other files in the tree."},
+	{"counts", "links", "links", "gauge", "Symbolic links in the tree."},
+	{"counts", "directories", "directories", "gauge", "Directories in the tree."},
+	{"counts", "versions", "versions", "gauge", "Versions of files, old ones included."},
+	{"counts", "changes", "changes", "gauge", "Changes in the feed."},
+	{"hidden", "count", "hidden_rows", "gauge", "Rows that can't be files."},
+	{NULL, "hidden", "hidden_rows", "gauge", "Rows that can't be files."},
+	{NULL, "last_change", "last_change", "counter", "Number of the newest change."},
+	{NULL, "generation", "generation", "counter", "Generation that the mount shows."},
+	{NULL, "read_only", "read_only", "gauge", "1: the mount is read-only."},
+	{"echo", "waiting", "echo_waiting", "gauge",
+		"Changes that watchers are still to be told of."},
+};
+
+static void print_requests(const json_t *requests, const char *where)
+{
+	const char *key;
+	json_t *value;
+	if (!requests)
+		return;
+	puts("# HELP pymodfs_requests_total Requests of the kernel since the mount began.\n"
+	     "# TYPE pymodfs_requests_total counter");
+	json_object_foreach((json_t *)requests, key, value)
+	{
+		fputs("pymodfs_requests_total{", stdout);
+		print_label("database", where);
+		putchar(',');
+		print_label("request", key);
+		printf("} %lld\n", (long long)json_integer_value(value));
+	}
+}
+
+static void print_prometheus(const json_t *status)
+{
+	const char *where = text_of(status, "store");
+	print_metric("up", "gauge", "1: it answers.", where, 1);
+	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {
+		const struct metric *m = &metrics[i];
+		const json_t *object = m->object ? json_object_get(status, m->object) : NULL;
+		const json_t *value = json_object_get(object ? object : status, m->key);
+		if (json_is_integer(value) || json_is_boolean(value))
+			print_metric(m->name, m->type, m->help, where,
+				json_is_true(value) ? 1 : json_integer_value(value));
+	}
+	print_requests(json_object_get(status, "requests"), where);
+	if (json_object_get(status, "last_error"))
+		print_metric("had_error", "gauge",
+			"1: the log of the mount has an error; see its status.", where,
+			!json_is_null(json_object_get(status, "last_error")));
+}
+
+/* ---- the whole ---- */
+
+static int print_status(json_t *status, enum format format)
 {
 	if (!status)
 		return cli_fail("out of memory");
-	if (json) {
+	if (format == FORMAT_JSON) {
 		json_dumpf(status, stdout, JSON_INDENT(2));
 		putchar('\n');
+	} else if (format == FORMAT_PROMETHEUS) {
+		print_prometheus(status);
 	} else {
 		print_object(status, 0);
 	}
@@ -103,39 +193,45 @@ static int print_status(json_t *status, bool json)
 	return 0;
 }
 
-static int run(const char *what, bool json)
+static int run_status(const char *what, enum format format)
 {
 	struct stat st;
 	json_t *status;
-	if (stat(what, &st) && (errno == ENOTCONN || errno == EIO))
+	int err = stat(what, &st) ? errno : 0;
+	if (err == ENOTCONN || err == EIO)
 		return cli_fail(
 			"%s is a dead mount: its daemon is gone; pymodfs umount %s", what, what);
-	if (!stat(what, &st) && S_ISDIR(st.st_mode)) {
+	if (!err && S_ISDIR(st.st_mode)) {
 		status = read_mount(what);
-		return status ? print_status(status, json)
+		return status ? print_status(status, format)
 			      : cli_fail("%s is no mount of pymodfs", what);
 	}
 	if (read_database(what, &status))
 		return cli_fail("%s", store_error());
-	return print_status(status, json);
+	return print_status(status, format);
 }
 
-int cmd_status(int argc, char **argv)
+static int run(void *arg, int argc, char **argv)
 {
-	bool json = false;
-	int option;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		switch (option) {
-		case OPT_HELP:
-			return fputs(help, stdout) < 0;
-		case OPT_JSON:
-			json = true;
-			break;
-		default:
-			return cli_bad_option(argc, argv, option);
-		}
-	}
-	if (argc - optind != 1)
-		return cli_usage("name a mount or a database");
-	return run(argv[optind], json);
+	const struct status_options *chosen = arg;
+	if (chosen->json && chosen->prometheus)
+		return cli_usage("--json and --prometheus exclude each other");
+	return run_status(argv[0], chosen->json         ? FORMAT_JSON
+				   : chosen->prometheus ? FORMAT_PROMETHEUS
+							: FORMAT_TEXT);
 }
+
+const struct cli_command cmd_status = {
+	.name = "status",
+	.summary = "tell of a mount or a database",
+	.operands = "MNT|DB",
+	.about = "Tells of a mount, or of a database. The exit status is 1 when it doesn't "
+		 "answer.\n",
+	.options = options,
+	.size = sizeof(struct status_options),
+	.min = 1,
+	.max = 1,
+	.wanted = "name a mount or a database",
+	.words = {CLI_MOUNT_OR_DB, CLI_NOTHING, CLI_NOTHING},
+	.run = run,
+};

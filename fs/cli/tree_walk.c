@@ -147,6 +147,12 @@ void walk_finish(struct walk *walk)
 	free(walk->failed);
 }
 
+const char *walk_below(const struct walk_item *item, const char *dir)
+{
+	const char *path = item->path + strlen(dir);
+	return path + strspn(path, "/");
+}
+
 static int read_link(const struct walk_item *item, void **ret_data, size_t *ret_size)
 {
 	char target[4096];

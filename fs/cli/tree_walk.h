@@ -30,6 +30,9 @@ struct walk {
 int walk_init(struct walk *walk, const char *dir, bool everything, const char *database);
 void walk_finish(struct walk *walk);
 
+/* An item's path below the directory that was walked. */
+const char *walk_below(const struct walk_item *item, const char *dir);
+
 /* The content of a file, or the target of a link; the caller frees. */
 int walk_read(const struct walk_item *item, void **ret_data, size_t *ret_size);
 

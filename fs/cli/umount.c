@@ -8,15 +8,12 @@
 #include "cli.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <libgen.h>
 #include <limits.h>
 #include <mntent.h>
 #include <poll.h>
 #include <spawn.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -28,17 +25,13 @@
 #define ECHO_TIMEOUT_MS 5000
 #define ECHO_PAUSE_MS 10
 
-static const char help[] =
-	"Usage: pymodfs umount [--lazy] MNT\n"
-	"Takes the mount down and returns when its daemon has ended.\n\n"
-	"  -l, --lazy  also when somebody still uses it: it goes when they are done\n"
-	"  --help      this text\n";
+struct umount {
+	bool lazy;
+};
 
-enum { OPT_HELP = 1 };
-
-static const struct option options[] = {
-	{"help", no_argument, NULL, OPT_HELP},
-	{"lazy", no_argument, NULL, 'l'},
+static const struct cli_option options[] = {
+	{"lazy", 'l', CLI_FLAG, offsetof(struct umount, lazy), NULL, CLI_NOTHING,
+		"also when somebody still uses it: it goes when they are done"},
 	{0},
 };
 
@@ -171,36 +164,31 @@ static int take_down(const char *path, bool lazy)
 	return status;
 }
 
-static int run(const char *argument, bool lazy)
+static int run(void *arg, int argc, char **argv)
 {
-	char *path = absolute_path(argument);
+	const struct umount *umount = arg;
+	char *path = absolute_path(argv[0]);
 	int status;
 	if (!path)
-		status = cli_fail("%s: %s", argument, strerror(errno));
+		status = cli_fail("%s: %s", argv[0], strerror(errno));
 	else if (!is_our_mount(path))
-		status = cli_fail("%s is no mount of pymodfs", argument);
+		status = cli_fail("%s is no mount of pymodfs", argv[0]);
 	else
-		status = take_down(path, lazy);
+		status = take_down(path, umount->lazy);
 	free(path);
 	return status;
 }
 
-int cmd_umount(int argc, char **argv)
-{
-	bool lazy = false;
-	int option;
-	while ((option = getopt_long(argc, argv, ":l", options, NULL)) != -1) {
-		switch (option) {
-		case OPT_HELP:
-			return fputs(help, stdout) < 0;
-		case 'l':
-			lazy = true;
-			break;
-		default:
-			return cli_bad_option(argc, argv, option);
-		}
-	}
-	if (argc - optind != 1)
-		return cli_usage("name the mount point");
-	return run(argv[optind], lazy);
-}
+const struct cli_command cmd_umount = {
+	.name = "umount",
+	.summary = "take a mount down",
+	.operands = "MNT",
+	.about = "Takes the mount down and returns when its daemon has ended.\n",
+	.options = options,
+	.size = sizeof(struct umount),
+	.min = 1,
+	.max = 1,
+	.wanted = "name the mount point",
+	.words = {CLI_MOUNT, CLI_NOTHING, CLI_NOTHING},
+	.run = run,
+};

@@ -15,7 +15,6 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "../cli/cli.h"
 #include "job.h"
 #include "mount.h"
 #include "mountpoint.h"
@@ -270,12 +269,10 @@ static char *absolute_url(const char *url)
 	return path ? path : strdup(url);
 }
 
-int cmd_mount(int argc, char **argv)
+int mount_run(const struct mount_options *wanted)
 {
-	struct mount_options options;
+	struct mount_options options = *wanted;
 	struct background background = {.pipe = -1};
-	if (mount_options_parse(argc, argv, &options) < 0)
-		return 2;
 	char *mountpoint = mountpoint_prepare(options.mountpoint, options.nonempty);
 	if (!mountpoint)
 		return 1;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The command line of `pymodfs mount`. Options after -o are those of mount(8) that make sense here, and our own; an unknown
- * one is refused by name.
+ * What stands after -o on the command line of `pymodfs mount`: the options of mount(8) that make sense here, and our own; an
+ * unknown one is refused by name. Help and completion read the same table.
  */
 #include "options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,35 +15,6 @@
 #include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
-
-static const char usage[] =
-	"Usage: pymodfs mount [-f] [-d] [-o OPTION[,OPTION...]] DATABASE DIRECTORY\n"
-	"\n"
-	"Mounts the table of modules in DATABASE on DIRECTORY, which has to exist and be empty. "
-	"Goes to the\n"
-	"background once the mount answers.\n"
-	"\n"
-	"  -f, --foreground   stay in the foreground and log to stderr\n"
-	"  -d, --debug        as -f, and log every request\n"
-	"  -o OPTIONS         see below\n"
-	"  -h, --help         this text\n"
-	"\n"
-	"Options after -o:\n"
-	"  ro, rw             read-only, or not (the default)\n"
-	"  uid=N, gid=N       owner of what has no owner of its own (default: you)\n"
-	"  umask=OCTAL        taken from the mode of what has no mode of its own (default: 022)\n"
-	"  allow_other        let other users in, as owners and modes say (default: nobody but "
-	"you)\n"
-	"  allow_root         let root in too\n"
-	"  fsname=NAME        what mount(8) and df(1) show (default: the database's path)\n"
-	"  suid, dev          allow set-user-ID programs, devices (default: nosuid, nodev)\n"
-	"  noexec, exec, noatime\n"
-	"  nonempty           mount over a directory that isn't empty\n"
-	"  echo=on|off        show inotify watchers of the mount what other programs change "
-	"(default: on)\n"
-	"  busy_timeout=MS    how long a save waits for another program's lock (default: 5000)\n"
-	"  file_max=MIB       largest file (default: 900)\n"
-	"  memory_max=MIB     memory for what is being written (default: 1024)\n";
 
 static int complain(const char *what, const char *name)
 {
@@ -95,35 +66,41 @@ enum suboption {
 	N_OPTIONS,
 };
 
-static char *const option_names[N_OPTIONS + 1] = {
-	[OPTION_RO] = "ro",
-	[OPTION_RW] = "rw",
-	[OPTION_UID] = "uid",
-	[OPTION_GID] = "gid",
-	[OPTION_UMASK] = "umask",
-	[OPTION_ALLOW_OTHER] = "allow_other",
-	[OPTION_ALLOW_ROOT] = "allow_root",
-	[OPTION_FSNAME] = "fsname",
-	[OPTION_SUID] = "suid",
-	[OPTION_NOSUID] = "nosuid",
-	[OPTION_DEV] = "dev",
-	[OPTION_NODEV] = "nodev",
-	[OPTION_NOEXEC] = "noexec",
-	[OPTION_EXEC] = "exec",
-	[OPTION_NOATIME] = "noatime",
-	[OPTION_NONEMPTY] = "nonempty",
-	[OPTION_ECHO] = "echo",
-	[OPTION_BUSY_TIMEOUT] = "busy_timeout",
-	[OPTION_FILE_MAX] = "file_max",
-	[OPTION_MEMORY_MAX] = "memory_max",
-	[OPTION_DEFAULT_PERMISSIONS] = "default_permissions", /* always on */
-	[OPTION_DEFAULTS] = "defaults",
+const struct mount_option_help mount_option_table[N_OPTIONS + 1] = {
+	[OPTION_RO] = {"ro", NULL, "read-only"},
+	[OPTION_RW] = {"rw", NULL, "not read-only (the default)"},
+	[OPTION_UID] = {"uid", "N", "owner of what has no owner of its own (default: you)"},
+	[OPTION_GID] = {"gid", "N", "group of what has no group of its own (default: yours)"},
+	[OPTION_UMASK] = {"umask", "OCTAL",
+		"taken from the mode of what has no mode of its own (default: 022)"},
+	[OPTION_ALLOW_OTHER] = {"allow_other", NULL,
+		"let other users in, as owners and modes say (default: nobody but you)"},
+	[OPTION_ALLOW_ROOT] = {"allow_root", NULL, "let root in too"},
+	[OPTION_FSNAME] = {"fsname", "NAME",
+		"what mount(8) and df(1) show (default: the database's path)"},
+	[OPTION_SUID] = {"suid", NULL, "honour set-user-ID programs"},
+	[OPTION_NOSUID] = {"nosuid", NULL, "don't (the default)"},
+	[OPTION_DEV] = {"dev", NULL, "honour devices"},
+	[OPTION_NODEV] = {"nodev", NULL, "don't (the default)"},
+	[OPTION_NOEXEC] = {"noexec", NULL, "run no program from the mount"},
+	[OPTION_EXEC] = {"exec", NULL, "do (the default)"},
+	[OPTION_NOATIME] = {"noatime", NULL, "as for any file system"},
+	[OPTION_NONEMPTY] = {"nonempty", NULL, "mount over a directory that isn't empty"},
+	[OPTION_ECHO] = {"echo", "on|off",
+		"show inotify watchers what other programs change in the database (default: on)"},
+	[OPTION_BUSY_TIMEOUT] = {"busy_timeout", "MS",
+		"how long a save waits for another program's lock (default: 5000)"},
+	[OPTION_FILE_MAX] = {"file_max", "MIB", "largest file (default: 900)"},
+	[OPTION_MEMORY_MAX] = {"memory_max", "MIB",
+		"memory for what is being written (default: 1024)"},
+	[OPTION_DEFAULT_PERMISSIONS] = {"default_permissions", NULL, "always so; accepted"},
+	[OPTION_DEFAULTS] = {"defaults", NULL, "no option at all; for fstab"},
 };
 
 static int set_number(struct mount_options *options, enum suboption option, const char *value)
 {
 	unsigned long number = 0;
-	const char *name = option_names[option];
+	const char *name = mount_option_table[option].name;
 	int r = 0;
 	switch (option) {
 	case OPTION_UID:
@@ -181,7 +158,7 @@ static int set_option(struct mount_options *options, enum suboption option, char
 		break;
 	}
 	if (value)
-		return complain("no value goes with the option ", option_names[option]);
+		return complain("no value goes with the option ", mount_option_table[option].name);
 	switch (option) {
 	case OPTION_RO:
 	case OPTION_RW:
@@ -217,11 +194,14 @@ static int set_option(struct mount_options *options, enum suboption option, char
 	return 0;
 }
 
-static int parse_list(struct mount_options *options, char *list)
+int mount_options_parse_list(struct mount_options *options, char *list)
 {
+	char *names[N_OPTIONS + 1] = {NULL};
+	for (int i = 0; i < N_OPTIONS; i++)
+		names[i] = (char *)(uintptr_t)mount_option_table[i].name;
 	while (*list) {
 		char *value, *start = list;
-		int option = getsubopt(&list, option_names, &value);
+		int option = getsubopt(&list, names, &value);
 		if (option < 0)
 			return complain("unknown option ", start);
 		int r = set_option(options, (enum suboption)option, value);
@@ -231,7 +211,7 @@ static int parse_list(struct mount_options *options, char *list)
 	return 0;
 }
 
-static void set_defaults(struct mount_options *options)
+void mount_options_init(struct mount_options *options)
 {
 	memset(options, 0, sizeof(*options));
 	options->uid = geteuid();
@@ -241,42 +221,4 @@ static void set_defaults(struct mount_options *options)
 	options->busy_timeout_ms = 5000;
 	options->file_max = 900 * MIB;
 	options->memory_max = 1024 * MIB;
-}
-
-int mount_options_parse(int argc, char **argv, struct mount_options *ret_options)
-{
-	static const struct option long_options[] = {
-		{"foreground", no_argument, NULL, 'f'},
-		{"debug", no_argument, NULL, 'd'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	int r = 0;
-	set_defaults(ret_options);
-	optind = 1;
-	for (int c; r == 0 && (c = getopt_long(argc, argv, "fdo:h", long_options, NULL)) != -1;) {
-		switch (c) {
-		case 'f':
-			ret_options->foreground = true;
-			break;
-		case 'd':
-			ret_options->foreground = ret_options->debug = true;
-			break;
-		case 'o':
-			r = parse_list(ret_options, optarg);
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			exit(0);
-		default:
-			return -EINVAL;
-		}
-	}
-	if (r < 0)
-		return r;
-	if (argc - optind != 2)
-		return complain("it takes a database and a directory", NULL);
-	ret_options->url = argv[optind];
-	ret_options->mountpoint = argv[optind + 1];
-	return 0;
 }

@@ -27,7 +27,20 @@ struct mount_options {
 	size_t file_max, memory_max;
 };
 
-/* The command line; -EINVAL: it is wrong, and one line on stderr says how. */
-int mount_options_parse(int argc, char **argv, struct mount_options *ret_options);
+/* One of the options after -o; value NULL: it takes none. */
+struct mount_option_help {
+	const char *name, *value, *help;
+};
+
+/* All of them; ends with a name of NULL. */
+extern const struct mount_option_help mount_option_table[];
+
+/* What a mount does without an option. */
+void mount_options_init(struct mount_options *options);
+/* The words after -o; they are cut and must last. -EINVAL: one is wrong, and one line on stderr says which. */
+int mount_options_parse_list(struct mount_options *options, char *list);
+
+/* Mounts, and serves until the end of the mount. Returns the exit status; what is wrong has been said. */
+int mount_run(const struct mount_options *options);
 
 #endif

@@ -48,6 +48,8 @@ static int take_event(void *arg, const struct db_row *row)
 		.pid = db_get_int_or_unset(row, 7),
 		.command = db_get_text_or_null(row, 8),
 		.kept = db_get_int(row, 9) != 0,
+		.node = db_get_int(row, 12),
+		.old_version = db_get_int(row, 13),
 	};
 	enum store_kind kind = (enum store_kind)db_get_text(row, 2)[0];
 	char *path = name_join(db_get_text(row, 10), db_get_text(row, 11)), *module;
@@ -92,4 +94,44 @@ int store_log(struct store_reader *reader, const char *path, store_event_fn *fn,
 		&walk);
 	free(dir);
 	return err;
+}
+
+/* ---- renames ---- */
+
+struct half {
+	char *path;
+	int64_t change;
+};
+
+static int take_half(void *arg, const struct db_row *row)
+{
+	struct half *half = arg;
+	half->change = db_get_int(row, 0);
+	half->path = name_join(db_get_text(row, 1), db_get_text(row, 2));
+	return half->path ? 0 : store_fail(-ENOMEM, "out of memory");
+}
+
+int store_find_rename(struct store_reader *reader, const struct store_event *event, char **ret_path,
+	int64_t *ret_change)
+{
+	struct half half = {.path = NULL};
+	enum sql sql = event->op == STORE_INSERT ? SQL_RENAMED_FROM : SQL_RENAMED_TO;
+	int err = 0;
+	if (event->change && event->op != STORE_UPDATE)
+		err = db_run(reader->db, sql,
+			DB_VALUES(
+				db_int(event->change), db_int(event->node), db_int(event->version)),
+			take_half, &half);
+	if (err) {
+		free(half.path);
+		return err;
+	}
+	*ret_path = half.path;
+	*ret_change = half.change;
+	return 0;
+}
+
+int store_change_at_time(struct store_reader *reader, int64_t time, int64_t *ret_change)
+{
+	return db_number(reader->db, SQL_CHANGE_AT_TIME, DB_VALUES(db_int(time)), 0, ret_change);
 }

@@ -26,12 +26,29 @@
 #define NOW "(SELECT ns FROM pymodfs_now)"
 
 /* A line of the feed with the version that it made, or took away. */
-#define LOGGED_CHANGE                                                                     \
-	"SELECT c.id, c.op, c.kind, v.id, v.size, c.time, c.uid, c.pid, c.command,"       \
-	" n.id IS NOT NULL OR v.content IS NOT NULL, c.dir, c.base FROM pymodfs_change c" \
-	" LEFT JOIN pymodfs_version v"                                                    \
-	" ON v.id = CASE WHEN c.op = 'd' THEN c.old_version ELSE c.version END"           \
+#define LOGGED_CHANGE                                                               \
+	"SELECT c.id, c.op, c.kind, v.id, v.size, c.time, c.uid, c.pid, c.command," \
+	" n.id IS NOT NULL OR v.content IS NOT NULL, c.dir, c.base, c.node,"        \
+	" CASE WHEN c.op = 'u' THEN c.old_version ELSE 0 END FROM pymodfs_change c" \
+	" LEFT JOIN pymodfs_version v"                                              \
+	" ON v.id = CASE WHEN c.op = 'd' THEN c.old_version ELSE c.version END"     \
 	" LEFT JOIN pymodfs_node n ON n.id = v.node AND n.version = v.id"
+
+/*
+ * Old contents that are kept: how many newer ones of their file there are, and when they were replaced or
+ * deleted.
+ */
+#define OLD_CONTENTS                                                                           \
+	" FROM (SELECT o.id, o.size, o.until,"                                                 \
+	" row_number() OVER (PARTITION BY o.node ORDER BY o.id DESC) AS place FROM ("          \
+	"SELECT v.id, v.node, v.size, v.content, n.id AS owner,"                               \
+	" coalesce(lead(v.time) OVER (PARTITION BY v.node ORDER BY v.id), d.time, v.time)"     \
+	" AS until FROM pymodfs_version v"                                                     \
+	" LEFT JOIN pymodfs_node n ON n.id = v.node AND n.version = v.id"                      \
+	" LEFT JOIN (SELECT old_version, max(time) AS time FROM pymodfs_change WHERE op = 'd'" \
+	" GROUP BY old_version) d ON d.old_version = v.id) o"                                  \
+	" WHERE o.owner IS NULL AND o.content IS NOT NULL) p"                                  \
+	" WHERE p.until < ?1 AND p.place > ?2"
 
 static const char *const texts[N_SQL] = {
 	[SQL_LOOKUP] = "SELECT " NODE " FROM pymodfs_node n WHERE n.parent = ?1 AND n.base = ?2",
@@ -96,7 +113,9 @@ static const char *const texts[N_SQL] = {
 	" UNION ALL SELECT 0, CASE WHEN EXISTS (SELECT 1 FROM pymodfs_version e"
 	" WHERE e.node = v.node AND e.id < v.id) THEN 'u' ELSE 'i' END, 'm', v.id, v.size,"
 	" v.time, v.uid, v.pid, v.command,"
-	" n.id IS NOT NULL OR v.content IS NOT NULL, '', v.path"
+	" n.id IS NOT NULL OR v.content IS NOT NULL, '', v.path, v.node,"
+	" coalesce((SELECT max(e.id) FROM pymodfs_version e"
+	" WHERE e.node = v.node AND e.id < v.id), 0)"
 	" FROM pymodfs_version v"
 	" LEFT JOIN pymodfs_node n ON n.id = v.node AND n.version = v.id"
 	" WHERE v.path IS NOT NULL AND v.node IN ("
@@ -106,6 +125,16 @@ static const char *const texts[N_SQL] = {
 	" AND v.id NOT IN (SELECT version FROM pymodfs_change"
 	" WHERE dir = ?1 AND base = ?2 AND op <> 'a')"
 	" ORDER BY 6 DESC, 1 DESC, 4 DESC",
+
+	/* The halves of a rename are in one transaction, so not far from each other. */
+	[SQL_RENAMED_FROM] = "SELECT id, dir, base FROM pymodfs_change WHERE id < ?1"
+			     " AND id > ?1 - 200000 AND node = ?2 AND op = 'd'"
+			     " AND old_version = ?3 ORDER BY id DESC LIMIT 1",
+	[SQL_RENAMED_TO] = "SELECT id, dir, base FROM pymodfs_change WHERE id > ?1"
+			   " AND id < ?1 + 200000 AND node = ?2 AND op = 'i'"
+			   " AND version = ?3 ORDER BY id LIMIT 1",
+	[SQL_CHANGE_AT_TIME] = "SELECT id FROM pymodfs_change WHERE time <= ?1"
+			       " ORDER BY id DESC LIMIT 1",
 
 	[SQL_SET_ORIGIN] = "INSERT INTO pymodfs_origin (uid, pid, command) VALUES (?1, ?2, ?3)",
 	[SQL_CLEAR_ORIGIN] = "DELETE FROM pymodfs_origin",
@@ -190,6 +219,10 @@ static const char *const texts[N_SQL] = {
 	[SQL_FORGET_CHANGES] =
 		"DELETE FROM pymodfs_change WHERE id > ?1 AND ((dir = ?2 AND base = ?3)"
 		" OR dir = ?4 OR (dir > ?4 || '/' AND dir < ?4 || '0'))",
+
+	[SQL_COUNT_OLD] = "SELECT count(*), CAST(coalesce(sum(p.size), 0) AS BIGINT)" OLD_CONTENTS,
+	[SQL_FORGET_OLD] = "UPDATE pymodfs_version SET content = NULL WHERE id IN"
+			   " (SELECT p.id" OLD_CONTENTS ")",
 };
 
 const char *sql_text(enum sql sql)

@@ -108,8 +108,10 @@ struct store_version {
 struct store_event {
 	int64_t change;   /* its id in the feed; 0: from before the feed, or under another name */
 	enum store_op op; /* insert, update or delete */
-	int64_t version;  /* that it made; of a delete: that it took away */
-	int64_t size;     /* of that version */
+	int64_t node;
+	int64_t version;     /* that it made; of a delete: that it took away */
+	int64_t old_version; /* before an update; else 0 */
+	int64_t size;        /* of that version */
 	int64_t time;
 	bool kept;           /* that version can be read */
 	int64_t uid, pid;    /* -1: made by SQL */
@@ -216,6 +218,14 @@ int store_history_names(struct store_reader *reader, const char *dir,
  */
 typedef int store_event_fn(void *arg, const struct store_event *event);
 int store_log(struct store_reader *reader, const char *path, store_event_fn *fn, void *arg);
+/*
+ * An insert or a delete of the log may be half of a rename: the path of the other half; the caller frees. NULL: it is none.
+ * *ret_change: the other half's id. The event must be from a callback of store_log().
+ */
+int store_find_rename(struct store_reader *reader, const struct store_event *event, char **ret_path,
+	int64_t *ret_change);
+/* The newest change that was made at that time or before; 0: none. */
+int store_change_at_time(struct store_reader *reader, int64_t time, int64_t *ret_change);
 int store_count(struct store_reader *reader, struct store_counts *ret_counts);
 /* Calls fn(name) for each hidden row; name may hold any bytes but is NUL-terminated at size. */
 int store_hidden(struct store_reader *reader, int (*fn)(void *arg, const char *name, size_t size),
@@ -309,6 +319,19 @@ int store_move(struct store_txn *txn, int64_t id, int64_t parent, const char *na
 int store_replace(struct store_txn *txn, int64_t id, int64_t target, struct store_node *ret_node);
 /* Both swap places (renameat2, RENAME_EXCHANGE), trees included. */
 int store_exchange(struct store_txn *txn, int64_t a, int64_t b);
+
+/* Which old contents are to be forgotten: those for which both hold. */
+struct store_prune {
+	int64_t before; /* they were replaced or deleted before that time; INT64_MAX: whenever */
+	int64_t keep;   /* and that many newer ones of the file are kept besides the current one */
+};
+
+/*
+ * Forgets old contents; what the log says of them stays. The content that a file has now is never one of them. *ret_versions, *ret_bytes:
+ * how many, and how large they are together.
+ */
+int store_forget(struct store_txn *txn, const struct store_prune *prune, int64_t *ret_versions,
+	int64_t *ret_bytes);
 
 /* ---- seeing the commits of others ---- */
 
