@@ -136,6 +136,33 @@ class CommandsTest(TestCase):
             self.assertIn(version, run(program, '--version').stdout)
 
 
+class ArchitectureTest(TestCase):
+    """The arrows of docs/architecture.md: a file includes headers of its own folder and of those to the right."""
+
+    ORDER = {'fs': ['cli', 'mount', 'tree', 'store'], 'embedhost': ['main', 'host', 'module', 'reload', 'watch']}
+    # The subcommand `mount` is called as the other ones are.
+    EXCEPTION = ('fs/mount/main.c', 'cli.h')
+
+    def test_nothing_points_back(self):
+        back = []
+        for half, folders in self.ORDER.items():
+            homes = {header.name: folders.index(header.parent.name) for header in (TOP / half).glob('*/*.h')}
+            for file in (TOP / half).glob('*/*.[ch]'):
+                for name in re.findall(r'^#include "(?:.*/)?([^"/]+)"', file.read_text(), re.MULTILINE):
+                    path = str(file.relative_to(TOP))
+                    if homes.get(name, 99) < folders.index(file.parent.name) and (path, name) != self.EXCEPTION:
+                        back.append(f'{path} includes {name}')
+        self.assertEqual(back, [])
+
+    def test_every_folder_is_in_the_table(self):
+        page = (TOP / 'docs/architecture.md').read_text()
+        missing = [f'{half}/{folder.name}' for half in self.ORDER for folder in (TOP / half).iterdir()
+                   if folder.is_dir() and f'`{half}/{folder.name}`' not in page]
+        self.assertEqual(missing, [])
+        for half, folders in self.ORDER.items():
+            self.assertIn(' -> '.join(folders), page)
+
+
 class FormatsTest(TestCase):
     def test_every_table_is_in_the_page_of_the_schema_and_none_is_invented(self):
         database = sqlite3.connect(':memory:')
