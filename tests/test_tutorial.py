@@ -26,6 +26,9 @@ class PagesAreFollowedTest(TestCase):
     def test_embedding_in_c_and_cpp(self):
         self.follow('docs/embedding.md')
 
+    def test_the_control_directory(self):
+        self.follow('docs/control-directory.md')
+
     def test_git_beside_a_mount(self):
         self.follow('docs/editors.md')
 

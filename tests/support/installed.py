@@ -27,9 +27,21 @@ class Installed:
             'LD_LIBRARY_PATH': next(self.root.rglob('libpymodhost.so')).parent,
             'PYTHONPATH': next(self.root.rglob('pymodhost.cpython-*.so')).parent,
         }
-        # Programs that are compiled against a library with a sanitizer need it too.
         if sanitize := os.environ.get('PYMODFS_SANITIZE_FLAGS'):
-            self.environment.update(CFLAGS=sanitize, CXXFLAGS=sanitize)
+            self._sanitize(sanitize)
+
+    def _sanitize(self, flags):
+        """Programs that use a library with a sanitizer need it too."""
+        for name in ('cc', 'c++'):
+            self._wrap(name, f'exec /usr/bin/{name} {flags} "$@"')
+        self._wrap('python3', f'LD_PRELOAD={os.environ.get("PYMODFS_PRELOAD", "")} exec /usr/bin/python3 "$@"')
+        self.environment.update(CFLAGS=flags, CXXFLAGS=flags, PATH=f'{self.root}/wrapped:{self.environment["PATH"]}')
+
+    def _wrap(self, name, command):
+        file = self.root / 'wrapped' / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f'#!/bin/sh\n{command}\n')
+        file.chmod(0o755)
 
     def remove(self):
         shutil.rmtree(self.root)
