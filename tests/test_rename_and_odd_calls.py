@@ -156,6 +156,71 @@ class RenameTest(OddCase):
             renameat2(top / 'p', top / 'q', RENAME_EXCHANGE)
         self.same(calls)
 
+    def test_exchange_swaps_a_file_and_what_editors_leave_beside_it(self):
+        for dropping in ('.a.py.swp', 'a.py~', '#a.py#', 'a.py.tmp123'):
+            def calls(top, name):
+                write(top / name, b'saved\n')
+                write(top / dropping, b'longer, in memory\n')
+                os.chmod(top / dropping, 0o600)
+                renameat2(top / name, top / dropping, RENAME_EXCHANGE)
+                first = tree(top)
+                renameat2(top / name, top / dropping, RENAME_EXCHANGE)
+                second = tree(top)
+                renameat2(top / dropping, top / name, RENAME_EXCHANGE)
+                return first, second
+            with self.subTest(dropping=dropping):
+                shutil.rmtree(self.local)
+                self.local.mkdir()
+                for name in ('on_a', 'on_data'):
+                    shutil.rmtree(self.mnt.path / name, ignore_errors=True)
+                self.same(calls)
+
+    def test_an_exchange_with_a_backup_is_one_save_of_the_module_and_leaves_the_backup_out_of_the_database(self):
+        write(self.mnt.path / 'a.py', b'old\n')
+        write(self.mnt.path / 'a.py~', b'new\n')
+        renameat2(self.mnt.path / 'a.py~', self.mnt.path / 'a.py', RENAME_EXCHANGE)
+        self.assertEqual(self.versions_of('a.py'), 2)
+        self.assertEqual(self.mnt.database.execute('SELECT name, CAST(source AS TEXT) FROM module'), [('a', 'new\n')])
+        self.assertEqual(self.mnt.database.execute("SELECT count(*) FROM pymodfs_node WHERE base = 'a.py~'"), [(0,)])
+        self.assertEqual((self.mnt.path / 'a.py~').read_bytes(), b'old\n')
+
+    def test_exchange_swaps_a_directory_and_a_backup(self):
+        def calls(top, name):
+            (top / 'd').mkdir()
+            write(top / 'd' / name, b'1\n')
+            write(top / 'x~', b'2\n')
+            renameat2(top / 'd', top / 'x~', RENAME_EXCHANGE)
+        self.same(calls)
+
+    def test_exchange_swaps_two_backups(self):
+        def calls(top, name):
+            write(top / '.x.swp', b'1\n')
+            write(top / 'x~', b'2\n')
+            renameat2(top / '.x.swp', top / 'x~', RENAME_EXCHANGE)
+        self.same(calls)
+
+    def test_exchange_swaps_files_that_are_being_written(self):
+        def calls(top, name):
+            for other in (name, 'x~'):
+                write(top / other, b'0\n')
+            with open(top / name, 'ab', 0) as first, open(top / 'x~', 'ab', 0) as second, \
+                    open(top / ('new_' + name), 'xb', 0) as third:
+                third.write(b'3\n')
+                first.write(b'1\n')
+                renameat2(top / name, top / 'x~', RENAME_EXCHANGE)
+                second.write(b'2\n')
+                first.write(b'1\n')
+                renameat2(top / ('new_' + name), top / 'x~', RENAME_EXCHANGE)
+                third.write(b'3\n')
+        self.same(calls)
+
+    def test_exchange_swaps_a_link_and_a_backup(self):
+        def calls(top, name):
+            os.symlink('to', top / name)
+            write(top / 'x~', b'2\n')
+            renameat2(top / name, top / 'x~', RENAME_EXCHANGE)
+        self.same(calls)
+
     def test_exchange_wants_both_names(self):
         def calls(top, name):
             write(top / name, b'1\n')

@@ -85,8 +85,12 @@ static void job_end(struct job *job, const char *what, int r)
 /* Queues the job; when that fails it is ended with an error. */
 static void job_start(struct job *job, void (*run)(void *arg))
 {
-	if (mount_submit(job->mount, run, job) < 0)
-		job_end(job, "a change", -ENOMEM);
+	int r = mount_submit(job->mount, run, job);
+	if (r == 0)
+		return;
+	if (job->draft)
+		tree_unpin(job->mount->tree, job->draft);
+	job_end(job, job->draft ? "saving" : "a change", r);
 }
 
 /* ---- names ---- */
@@ -159,8 +163,12 @@ void job_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void run_rename(void *arg)
 {
 	struct job *job = arg;
+	uint64_t displaced;
 	int r = tree_rename(job->mount->tree, &job->request, job->ino, job->name, job->new_ino,
-		job->new_name, job->flags);
+		job->new_name, job->flags, &displaced);
+	/* Of attributes alone: that waits for no lock. */
+	if (displaced)
+		fuse_lowlevel_notify_inval_inode(job->mount->session, displaced, -1, 0);
 	job_end_names(job, "renaming", r);
 }
 
@@ -198,8 +206,8 @@ static void job_publish(struct job *job, const char *what, int64_t change)
 {
 	struct mount *mount = job->mount;
 	bool lasting;
-	int r = job->ino ? tree_getattr(mount->tree, mount->writer_reader, job->ino, &job->stat,
-				   &lasting)
+	int r = job->ino ? tree_getattr(mount->tree, mount->writer_reader, &job->request.caller,
+				   job->ino, &job->stat, &lasting)
 			 : 0;
 	if (r < 0)
 		job_end(job, what, r);
@@ -272,6 +280,7 @@ void job_commit_quietly(struct mount *mount, const struct tree_caller *caller, s
 {
 	struct job *job = calloc(1, sizeof(*job));
 	char name[STORE_NAME_MAX + 1];
+	int r = -ENOMEM;
 	tree_draft_name(mount->tree, draft, name);
 	if (!job)
 		goto lost;
@@ -279,11 +288,12 @@ void job_commit_quietly(struct mount *mount, const struct tree_caller *caller, s
 	job->draft = draft;
 	job->name = strdup(name);
 	mount_request_init(mount, caller, &job->request);
-	if (mount_submit(mount, run_commit_quietly, job) == 0)
+	r = job->name ? mount_submit(mount, run_commit_quietly, job) : -ENOMEM;
+	if (r == 0)
 		return;
 	job_free(job);
 lost:
-	mount_log(LOG_ERR, "saving %s failed: out of memory", name);
+	mount_log(LOG_ERR, "saving %s failed: %s", name, strerror(-r));
 	tree_unpin(mount->tree, draft);
 }
 
@@ -310,7 +320,8 @@ static void run_settle(void *arg)
 
 void job_expire(struct mount *mount)
 {
-	if (mount_submit(mount, run_expire, mount) < 0)
+	if (mount_submit(mount, run_expire, mount) ==
+		-ENOMEM) /* at the end all is settled anyway */
 		mount_log(LOG_ERR, "out of memory");
 }
 

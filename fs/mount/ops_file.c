@@ -20,9 +20,10 @@ static struct tree_file *file_of(const struct fuse_file_info *fi)
 void file_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *mount = fuse_req_userdata(req);
+	struct tree_caller caller = caller_of(req);
 	struct stat attr;
 	bool lasting;
-	int r = tree_getattr(mount->tree, mount->reader, ino, &attr, &lasting);
+	int r = tree_getattr(mount->tree, mount->reader, &caller, ino, &attr, &lasting);
 	if (r < 0)
 		reply_error(req, r);
 	else
@@ -86,8 +87,9 @@ static void file_setattr(
 static void file_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct mount *mount = fuse_req_userdata(req);
+	struct tree_caller caller = caller_of(req);
 	char *target;
-	int r = tree_readlink(mount->tree, mount->reader, ino, &target);
+	int r = tree_readlink(mount->tree, mount->reader, &caller, ino, &target);
 	if (r < 0) {
 		reply_error(req, r);
 		return;

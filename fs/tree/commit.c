@@ -156,8 +156,7 @@ void draft_committed(struct tree *tree, struct draft *draft, const struct snapsh
 	draft_take_node(tree, draft, node);
 }
 
-/* Its last file is closed and nothing is to be done any more: the next writer starts anew. */
-static void draft_rest(struct tree *tree, struct draft *draft)
+void draft_rest(struct tree *tree, struct draft *draft)
 {
 	if (draft->files || draft->pins)
 		return;

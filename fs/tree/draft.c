@@ -35,6 +35,7 @@ void draft_release(struct tree *tree, struct draft *draft)
 		return;
 	draft_unbind(tree, draft);
 	HASH_DELETE(by_ino, tree->drafts_by_ino, draft);
+	tree->aparts -= draft->apart;
 	tree->memory -= draft->capacity;
 	free(draft->data);
 	free(draft->place);
@@ -75,6 +76,13 @@ struct draft *draft_find_name(struct tree *tree, int64_t parent, const char *nam
 	return draft;
 }
 
+static void draft_name(struct tree *tree, struct draft *draft)
+{
+	struct place *place = draft->place;
+	HASH_ADD_KEYPTR(by_name, tree->drafts_by_name, place, place_size(place->name), draft);
+	draft->named = true;
+}
+
 int draft_set_name(
 	struct tree *tree, struct draft *draft, int64_t parent, const char *name, bool named)
 {
@@ -84,11 +92,20 @@ int draft_set_name(
 	draft_unname(tree, draft);
 	free(draft->place);
 	draft->place = place;
-	if (named) {
-		HASH_ADD_KEYPTR(by_name, tree->drafts_by_name, place, place_size(name), draft);
-		draft->named = true;
-	}
+	if (named)
+		draft_name(tree, draft);
 	return 0;
+}
+
+void draft_trade_places(struct tree *tree, struct draft *a, struct draft *b)
+{
+	struct place *place = a->place;
+	draft_unname(tree, a);
+	draft_unname(tree, b);
+	a->place = b->place;
+	b->place = place;
+	draft_name(tree, a);
+	draft_name(tree, b);
 }
 
 void draft_unname(struct tree *tree, struct draft *draft)

@@ -36,11 +36,12 @@ struct draft {
 	bool temporary;      /* LOCAL: is put into the store if it stays */
 	int64_t expires;     /* temporary and closed: when (CLOCK_MONOTONIC, ns) */
 	pid_t maker;         /* NEW: the thread that created it */
+	bool apart;          /* BOUND: made for one caller, see ticket_draft() */
 
 	unsigned char *data;
 	size_t size, capacity;
 	bool loaded;        /* BOUND: data holds the content (else it is still to be read) */
-	int64_t base;       /* BOUND: the version it started from */
+	int64_t base;       /* BOUND: the version that was loaded, or committed */
 	uint64_t changes;   /* grows with each change of data */
 	uint64_t committed; /* `changes` as of the last commit */
 	bool failed;        /* the last commit failed, and nothing was written since */
@@ -71,6 +72,8 @@ struct draft *draft_find_node(struct tree *tree, int64_t node);
 int draft_set_name(
 	struct tree *tree, struct draft *draft, int64_t parent, const char *name, bool named);
 void draft_unname(struct tree *tree, struct draft *draft);
+/* Each is where the other was (both are somewhere) and is found by that name from now on. Can't fail. */
+void draft_trade_places(struct tree *tree, struct draft *a, struct draft *b);
 void draft_bind(struct tree *tree, struct draft *draft, int64_t node);
 void draft_unbind(struct tree *tree, struct draft *draft);
 

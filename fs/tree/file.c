@@ -12,12 +12,15 @@
 
 #include "commit.h"
 
+#define CREATE_TURNS 100
+
 static bool wants_write(int flags)
 {
 	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
 }
 
-static struct tree_file *file_create(struct content *content, struct draft *draft, bool writes)
+static struct tree_file *file_create(
+	struct tree *tree, struct content *content, struct draft *draft, bool writes)
 {
 	struct tree_file *file = calloc(1, sizeof(*file));
 	if (!file)
@@ -25,36 +28,10 @@ static struct tree_file *file_create(struct content *content, struct draft *draf
 	file->content = content;
 	file->draft = draft;
 	file->writes = writes;
+	tree_lock(tree);
+	DL_APPEND(tree->files, file);
+	tree_unlock(tree);
 	return file;
-}
-
-/* What can't be read again once it is replaced is read now. */
-static int content_load(struct tree *tree, struct store_reader *reader, struct content *content)
-{
-	void *data;
-	size_t size;
-	int r = store_read(reader, content->version, &data, &size);
-	if (r < 0)
-		return r;
-	tree_lock(tree);
-	if (content->loaded) {
-		free(data);
-	} else {
-		content->data = data;
-		content->size = size;
-		content->loaded = true;
-	}
-	tree_unlock(tree);
-	return 0;
-}
-
-/* The kernel is sent back to look the name up once more. */
-static int leave_ticket(struct tree *tree, const struct tree_caller *caller, int64_t node)
-{
-	tree_lock(tree);
-	int r = ticket_leave(tree, caller->tid, node);
-	tree_unlock(tree);
-	return r < 0 ? r : -ESTALE;
 }
 
 static int open_version(struct tree *tree, struct store_reader *reader,
@@ -64,7 +41,10 @@ static int open_version(struct tree *tree, struct store_reader *reader,
 	bool current;
 	int r = store_get_version(reader, ino_get_id(ino), &node, &current);
 	if (wants_write(flags) && (r == 0 || r == -ESTALE))
-		return leave_ticket(tree, caller, r == 0 ? node.id : TICKET_ANY);
+		return ticket_send_back(tree, caller, r == 0 ? node.id : TICKET_ANY,
+			flags & O_TRUNC ? TICKET_TRUNCATE : TICKET_WRITE);
+	if (r == -ESTALE)
+		return ticket_send_back(tree, caller, TICKET_ANY, TICKET_LOOK);
 	if (r < 0)
 		return r;
 	tree_lock(tree);
@@ -76,45 +56,16 @@ static int open_version(struct tree *tree, struct store_reader *reader,
 		return -ENOMEM;
 
 	r = load ? content_load(tree, reader, content) : 0;
-	struct tree_file *file = r < 0 ? NULL : file_create(content, NULL, false);
+	struct tree_file *file = r < 0 ? NULL : file_create(tree, content, NULL, false);
 	if (!file) {
 		tree_lock(tree);
 		content_close(tree, content);
 		tree_unlock(tree);
+		if (r == -ESTALE) /* replaced since, and not kept */
+			return ticket_send_back(tree, caller, TICKET_ANY, TICKET_LOOK);
 		return r < 0 ? r : -ENOMEM;
 	}
 	*ret_file = file;
-	return 0;
-}
-
-/* Reads the current content of the draft's node into it; call without the lock, the draft pinned. */
-static int draft_load(struct tree *tree, struct store_reader *reader, struct draft *draft)
-{
-	tree_lock(tree);
-	int64_t node_id = draft->node;
-	bool loaded = draft->loaded || draft->state != DRAFT_BOUND;
-	tree_unlock(tree);
-	if (loaded)
-		return 0;
-
-	struct store_node node;
-	void *data = NULL;
-	size_t size = 0;
-	int r = store_reader_begin(reader);
-	if (r < 0)
-		return r;
-	r = store_get_node(reader, node_id, &node);
-	if (r == 0)
-		r = store_read(reader, node.version, &data, &size);
-	store_reader_end(reader);
-	if (r < 0)
-		return r;
-	tree_lock(tree);
-	if (draft->loaded)
-		free(data);
-	else
-		draft_set_data(tree, draft, data, size);
-	tree_unlock(tree);
 	return 0;
 }
 
@@ -125,19 +76,24 @@ static bool draft_may_open(const struct draft *draft, int flags)
 		return false;
 	if (draft->state == DRAFT_GONE)
 		return draft->loaded || (flags & O_TRUNC);
-	return draft->state != DRAFT_BOUND || draft->files || wants_write(flags);
+	/* Who only reads must not share it with a writer to come. */
+	return draft->state != DRAFT_BOUND || draft->files || !draft->in_by_node ||
+	       wants_write(flags);
 }
 
 /*
  * The writers with whom it was shared have all closed it since the look-up that led here: it begins anew, from what they
  * have committed. If the node has another draft by now, this one is not shared.
  */
-static void draft_restart(struct tree *tree, struct draft *draft)
+static void draft_restart(struct tree *tree, struct draft *draft, bool share)
 {
-	if (draft->state != DRAFT_BOUND || draft->files || draft->in_by_node)
+	if (draft->state != DRAFT_BOUND || draft->files || draft->in_by_node ||
+		draft_is_dirty(draft)) /* then a save is under way */
 		return;
-	draft_bind(tree, draft, draft->node);
-	draft->loaded = false;
+	if (share)
+		draft_bind(tree, draft, draft->node);
+	if (draft->changes != draft->committed)
+		draft->loaded = false;
 	draft->committed = draft->changes;
 	draft->failed = false;
 	draft->attr.set = 0;
@@ -149,25 +105,34 @@ static void draft_clear(struct tree *tree, struct draft *draft)
 	draft_resize(tree, draft, 0);
 }
 
-static int open_draft(struct tree *tree, struct store_reader *reader,
-	const struct tree_caller *caller, uint64_t ino, int flags, struct tree_file **ret_file)
+/* Opens it as one of its files; pinned by that. *ret_refresh: what it holds may be older than the open. */
+static int draft_open(struct tree *tree, struct draft *draft, int flags, bool *ret_refresh)
 {
-	tree_lock(tree);
-	struct draft *draft = draft_find(tree, ino);
-	if (!draft_may_open(draft, flags)) {
-		ticket_drop(tree, caller->tid); /* the way here was an old one */
-		tree_unlock(tree);
+	if (!draft_may_open(draft, flags))
 		return -ESTALE;
-	}
-	ticket_drop(tree, caller->tid);
-	draft_restart(tree, draft);
+	*ret_refresh = !draft->files && !(flags & O_TRUNC);
+	draft_restart(tree, draft, wants_write(flags));
 	if (flags & O_TRUNC)
 		draft_clear(tree, draft);
 	draft->files++;
-	tree_unlock(tree);
+	return 0;
+}
 
-	int r = draft_load(tree, reader, draft);
-	struct tree_file *file = r < 0 ? NULL : file_create(NULL, draft, wants_write(flags));
+static int open_draft(struct tree *tree, struct store_reader *reader,
+	const struct tree_caller *caller, uint64_t ino, int flags, struct tree_file **ret_file)
+{
+	bool refresh;
+	tree_lock(tree);
+	struct draft *draft = draft_find(tree, ino);
+	int r = draft_open(tree, draft, flags, &refresh);
+	ticket_drop(tree, caller->tid); /* it has led here, or it was an old one */
+	tree_unlock(tree);
+	if (r < 0)
+		return ticket_send_back(
+			tree, caller, TICKET_ANY, wants_write(flags) ? TICKET_WRITE : TICKET_LOOK);
+
+	r = draft_load(tree, reader, draft, refresh);
+	struct tree_file *file = r < 0 ? NULL : file_create(tree, NULL, draft, wants_write(flags));
 	if (!file) {
 		tree_lock(tree);
 		draft->files--;
@@ -264,15 +229,12 @@ static int create_locked(struct tree *tree, const struct tree_caller *caller,
 	return 0;
 }
 
-int tree_create_file(struct tree *tree, struct store_reader *reader,
+static int create_file(struct tree *tree, struct store_reader *reader,
 	const struct tree_caller *caller, uint64_t dir, const char *name, mode_t mode, int flags,
 	struct tree_entry *ret_entry, struct tree_file **ret_file)
 {
-	int r = store_check_name(name);
-	if (r < 0)
-		return r;
 	struct create_site site = {.parent = ino_get_id(dir), .name = name};
-	r = create_look(reader, &site);
+	int r = create_look(reader, &site);
 	if (r < 0)
 		return r;
 	struct draft *draft;
@@ -284,8 +246,8 @@ int tree_create_file(struct tree *tree, struct store_reader *reader,
 	if (r < 0)
 		return r;
 
-	r = draft_load(tree, reader, draft);
-	struct tree_file *file = r < 0 ? NULL : file_create(NULL, draft, true);
+	r = draft_load(tree, reader, draft, false);
+	struct tree_file *file = r < 0 ? NULL : file_create(tree, NULL, draft, true);
 	tree_lock(tree);
 	if (file) {
 		draft_entry(draft, ret_entry);
@@ -299,6 +261,21 @@ int tree_create_file(struct tree *tree, struct store_reader *reader,
 		return r < 0 ? r : -ENOMEM;
 	*ret_file = file;
 	return 0;
+}
+
+int tree_create_file(struct tree *tree, struct store_reader *reader,
+	const struct tree_caller *caller, uint64_t dir, const char *name, mode_t mode, int flags,
+	struct tree_entry *ret_entry, struct tree_file **ret_file)
+{
+	int r = store_check_name(name);
+	/* Each turn takes another replacement of the file in between two statements. */
+	for (int i = 0; r == 0 && i < CREATE_TURNS; i++) {
+		r = create_file(tree, reader, caller, dir, name, mode, flags, ret_entry, ret_file);
+		if (r != -ESTALE)
+			break;
+		r = i + 1 < CREATE_TURNS ? 0 : r;
+	}
+	return r;
 }
 
 static void emit_part(const void *data, size_t length, off_t offset, size_t size,
@@ -350,19 +327,20 @@ int tree_truncate(struct tree *tree, struct store_reader *reader, const struct t
 		return -EINVAL;
 	if (ino_get_class(ino) == INO_VERSION) {
 		struct tree_file *none;
-		return open_version(tree, reader, caller, ino, O_WRONLY, &none);
+		return open_version(
+			tree, reader, caller, ino, O_WRONLY | (size ? 0 : O_TRUNC), &none);
 	}
 	tree_lock(tree);
 	struct draft *draft = draft_find(tree, ino);
-	if (draft && !file)
-		ticket_drop(tree, caller->tid);
 	if (draft)
 		draft->pins++;
+	if (draft && !file)
+		ticket_drop(tree, caller->tid);
 	tree_unlock(tree);
 	if (!draft)
 		return -ESTALE;
 
-	int r = draft_load(tree, reader, draft);
+	int r = draft_load(tree, reader, draft, !file && !draft->files);
 	tree_lock(tree);
 	if (r == 0)
 		r = draft_resize(tree, draft, (size_t)size);
@@ -458,6 +436,7 @@ void tree_release(struct tree *tree, struct tree_file *file, struct draft **ret_
 {
 	*ret_draft = NULL;
 	tree_lock(tree);
+	DL_DELETE(tree->files, file);
 	if (file->content)
 		content_close(tree, file->content);
 	else

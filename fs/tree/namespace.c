@@ -106,6 +106,15 @@ int tree_make_node(struct tree *tree, const struct tree_request *request, uint64
 	return r;
 }
 
+/* Those of whom only their callers know. */
+static void forget_apart(struct tree *tree, int64_t node)
+{
+	struct draft *draft, *next;
+	HASH_ITER (by_ino, tree->drafts_by_ino, draft, next)
+		if (draft->apart && draft->state == DRAFT_BOUND && draft->node == node)
+			draft_give_up(tree, draft);
+}
+
 void tree_forget_node(struct tree *tree, int64_t node)
 {
 	struct draft *draft = draft_find_node(tree, node);
@@ -113,6 +122,8 @@ void tree_forget_node(struct tree *tree, int64_t node)
 		draft_give_up(tree, draft);
 		draft_release(tree, draft);
 	}
+	if (tree->aparts)
+		forget_apart(tree, node);
 	content_unlink_node(tree, node);
 	aside_remove(tree, node);
 }
@@ -211,6 +222,22 @@ bool tree_has_drafts(struct tree *tree, int64_t dir)
 
 /* ---- attributes ---- */
 
+static void draft_set_attr(struct draft *draft, const struct store_attr *attr)
+{
+	if (attr->set & STORE_SET_ATIME)
+		draft->atime = attr->atime;
+	if (attr->set & STORE_SET_MTIME)
+		draft->mtime = attr->mtime;
+	if (attr->set & STORE_SET_MODE)
+		draft->mode = (mode_t)attr->mode & 07777;
+	if (attr->set & STORE_SET_UID)
+		draft->uid = (uid_t)attr->uid;
+	if (attr->set & STORE_SET_GID)
+		draft->gid = (gid_t)attr->gid;
+	if (attr->set)
+		draft->ctime = clock_real();
+}
+
 /* What of attr stays in the draft, to be set with its next commit; the rest is returned in ret_now. Wants the lock. */
 static void set_attr_draft(
 	struct draft *draft, const struct store_attr *attr, struct store_attr *ret_now)
@@ -221,26 +248,27 @@ static void set_attr_draft(
 	*ret_now = *attr;
 	ret_now->set &= ~keep;
 	if (keep & STORE_SET_ATIME)
-		draft->atime = draft->attr.atime = attr->atime;
+		draft->attr.atime = attr->atime;
 	if (keep & STORE_SET_MTIME)
-		draft->mtime = draft->attr.mtime = attr->mtime;
+		draft->attr.mtime = attr->mtime;
 	draft->attr.set |= keep & times;
-	if (keep & STORE_SET_MODE)
-		draft->mode = (mode_t)attr->mode & 07777;
-	if (keep & STORE_SET_UID)
-		draft->uid = (uid_t)attr->uid;
-	if (keep & STORE_SET_GID)
-		draft->gid = (gid_t)attr->gid;
-	if (keep)
-		draft->ctime = clock_real();
+	struct store_attr kept = *attr;
+	kept.set = keep;
+	draft_set_attr(draft, &kept);
 }
 
 /* A file that is open and not in the store any more: its attributes live as long as it is open. */
-static int set_attr_unlinked(struct tree *tree, int64_t version, const struct store_attr *attr)
+static int set_attr_unlinked(struct tree *tree, uint64_t ino, const struct store_attr *attr)
 {
 	int r = -ESTALE;
 	tree_lock(tree);
-	struct content *content = content_find(tree, version);
+	struct draft *draft = ino_get_class(ino) == INO_DRAFT ? draft_find(tree, ino) : NULL;
+	struct content *content =
+		ino_get_class(ino) == INO_VERSION ? content_find(tree, ino_get_id(ino)) : NULL;
+	if (draft) {
+		draft_set_attr(draft, attr);
+		r = 0;
+	}
 	if (content) {
 		if (attr->set & STORE_SET_MODE)
 			content->node.mode = attr->mode;
@@ -269,6 +297,8 @@ static int set_attr_store(struct tree *tree, const struct tree_request *request,
 		return r;
 	if (ino_get_class(ino) == INO_VERSION) {
 		r = store_get_version(store_txn_reader(txn), ino_get_id(ino), &node, &current);
+		if (r == 0 && !current && !tree_is_open(tree, ino_get_id(ino)))
+			r = -ESTALE; /* the name may lead to another file by now */
 		id = node.id;
 	}
 	if (r == 0)
@@ -299,7 +329,7 @@ int tree_set_attr(struct tree *tree, const struct tree_request *request, uint64_
 	if (!now.set)
 		return 0;
 	int r = set_attr_store(tree, request, ino, id, &now, ret_change);
-	if (r == -ESTALE && ino_get_class(ino) == INO_VERSION)
-		r = set_attr_unlinked(tree, ino_get_id(ino), &now);
-	return r;
+	if (r == -ESTALE)
+		r = set_attr_unlinked(tree, ino, &now);
+	return r == -ESTALE ? ticket_send_back(tree, &request->caller, TICKET_ANY, TICKET_LOOK) : r;
 }

@@ -6,6 +6,7 @@
 #define PYMODFS_TREE_PRIVATE_H
 
 #include <pthread.h>
+#include <utlist.h>
 
 #include "caller.h"
 #include "clock.h"
@@ -17,13 +18,22 @@
 #define ASIDE_SECONDS 2
 #define TEMPORARY_SECONDS 5
 
-#define TICKET_ANY_SECONDS 1 /* as long as this a ticket is good for any file: see ticket_has() */
-#define TICKET_ANY 0         /* no node: the one that was opened is gone already */
+#define TICKET_ANY_SECONDS 1 /* as long as this a ticket is good for any file: see ticket_find() */
+#define TICKET_ANY 0         /* no node: the one that was asked for is gone already */
 
-/* "This thread is about to come back for a writable inode of this node." */
+enum ticket_use {
+	TICKET_LOOK,     /* what the kernel had is gone; what for it was wanted isn't known */
+	TICKET_WRITE,    /* it is to be opened for writing */
+	TICKET_TRUNCATE, /* likewise, and emptied first */
+};
+
+/* "This thread was answered ESTALE and is about to look this node up once more." */
 struct ticket {
 	pid_t tid;
 	int64_t node;
+	enum ticket_use use;
+	struct draft *draft;   /* what its look-up led to, pinned; NULL: it has not come yet */
+	bool missed;           /* a look-up found nothing */
 	int64_t left, expires; /* CLOCK_MONOTONIC, ns */
 	struct ticket *next;
 };
@@ -52,6 +62,7 @@ struct tree_file {
 	struct content *content; /* either */
 	struct draft *draft;     /* or */
 	bool writes;
+	struct tree_file *prev, *next; /* in tree->files */
 };
 
 struct tree {
@@ -64,7 +75,10 @@ struct tree {
 	struct draft *drafts_by_ino, *drafts_by_name, *drafts_by_node;
 	struct ticket *tickets;
 	struct aside *asides;
+	unsigned int aparts; /* how many drafts are apart */
 	struct content *contents;
+	struct tree_file
+		*files; /* all that are open: at the end the kernel needs not send RELEASE */
 };
 
 static inline void tree_lock(struct tree *tree)
@@ -81,10 +95,15 @@ static inline void tree_unlock(struct tree *tree)
 void node_entry(
 	const struct tree *tree, const struct store_node *node, struct tree_entry *ret_entry);
 
+/* tree.c: has anybody the version open? Takes the lock. */
+bool tree_is_open(struct tree *tree, int64_t version);
 /* tree.c; want the lock. */
 void draft_entry(struct draft *draft, struct tree_entry *ret_entry);
 /* The draft that writers of node share; made if there is none. name: the node's. */
 struct draft *draft_of_node(struct tree *tree, const struct store_node *node, const char *name);
+
+/* commit.c: its last file is closed and nothing is to be done any more: the next writer starts anew. Wants the lock. */
+void draft_rest(struct tree *tree, struct draft *draft);
 
 /* namespace.c: the node is removed or replaced. Wants the lock. */
 void tree_forget_node(struct tree *tree, int64_t node);
@@ -97,9 +116,29 @@ void content_close(struct tree *tree, struct content *content);
 void content_unlink_node(struct tree *tree, int64_t node);
 
 /* ticket.c; all want the lock. */
-int ticket_leave(struct tree *tree, pid_t tid, int64_t node);
-bool ticket_has(struct tree *tree, pid_t tid, int64_t node);
+int ticket_leave(struct tree *tree, pid_t tid, int64_t node, enum ticket_use use);
+/* NULL: the thread has none that is good for this node. */
+struct ticket *ticket_find(struct tree *tree, pid_t tid, int64_t node);
+/* The draft to which a look-up of node leads who has the ticket; made if need be. NULL: no memory. */
+struct draft *ticket_draft(
+	struct tree *tree, struct ticket *ticket, const struct store_node *node, const char *name);
 void ticket_drop(struct tree *tree, pid_t tid);
+/* The thread's look-up found nothing. */
+void ticket_miss(struct tree *tree, pid_t tid);
+/*
+ * Answers -ESTALE, with a ticket for the next look-up (so that it is the last -ESTALE), or -ENOMEM. Takes the lock. caller NULL: no
+ * ticket.
+ */
+int ticket_send_back(
+	struct tree *tree, const struct tree_caller *caller, int64_t node, enum ticket_use use);
+
+/* load.c; want the lock not to be held. */
+int content_load(struct tree *tree, struct store_reader *reader, struct content *content);
+/*
+ * Reads the current content of the draft's node into it, where it has none or, with refresh, an older one that nobody has changed. The
+ * draft is pinned. -ESTALE: the node is gone, and the draft has nothing.
+ */
+int draft_load(struct tree *tree, struct store_reader *reader, struct draft *draft, bool refresh);
 
 /* aside.c; all want the lock. */
 int aside_add(struct tree *tree, int64_t node, pid_t process);

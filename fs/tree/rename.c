@@ -11,6 +11,8 @@
  *   memory        create                save of the target's row     create, the other is given up
  *   memory, to    stays in memory       stays, target removed        stays, the other is given up
  *   a dropping
+ *
+ * Both ways at once: exchange.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,25 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "commit.h"
-
-/* One of the two names. */
-struct end {
-	int64_t parent;
-	const char *name;
-	struct draft *draft; /* pinned, or NULL */
-	bool in_store;       /* as node */
-	bool aside;          /* node is aside for this caller, who sees nothing under the name */
-	struct store_node node;
-};
-
-struct renaming {
-	struct tree *tree;
-	const struct tree_request *request;
-	struct store_txn *txn;
-	struct end from, to;
-	bool to_dropping;
-};
+#include "rename.h"
 
 static int end_find(struct renaming *renaming, struct end *end)
 {
@@ -70,7 +54,7 @@ static bool end_exists(const struct end *end)
 	return end->draft || (end->in_store && !end->aside);
 }
 
-static int commit(struct renaming *renaming)
+int renaming_commit(struct renaming *renaming)
 {
 	int64_t change;
 	struct store_txn *txn = renaming->txn;
@@ -95,7 +79,7 @@ static int rename_dropping(struct renaming *renaming)
 	if (renaming->to.in_store) {
 		r = store_unlink(renaming->txn, renaming->to.node.id);
 		if (r == 0)
-			r = commit(renaming);
+			r = renaming_commit(renaming);
 	}
 	if (r < 0)
 		return r;
@@ -109,19 +93,18 @@ static int rename_dropping(struct renaming *renaming)
 	return r;
 }
 
-/* The snapshot becomes the target's content, or a new file. A link and a file can't be the same row. */
-static int save_to_target(
-	struct renaming *renaming, const struct snapshot *snapshot, struct store_node *ret_node)
+int renaming_save(struct renaming *renaming, const struct end *end, const struct snapshot *snapshot,
+	struct store_node *ret_node)
 {
-	struct end *to = &renaming->to;
-	bool links = snapshot->kind == STORE_LINK || (to->in_store && to->node.kind == STORE_LINK);
-	int r = to->in_store && links ? store_unlink(renaming->txn, to->node.id) : 0;
+	bool links =
+		snapshot->kind == STORE_LINK || (end->in_store && end->node.kind == STORE_LINK);
+	int r = end->in_store && links ? store_unlink(renaming->txn, end->node.id) : 0;
 	if (r < 0)
 		return r;
-	if (to->in_store && !links)
-		return snapshot_write(renaming->txn, snapshot, to->node.id, ret_node);
+	if (end->in_store && !links)
+		return snapshot_write(renaming->txn, snapshot, end->node.id, ret_node);
 	return snapshot_create(
-		renaming->tree, renaming->txn, snapshot, to->parent, to->name, ret_node);
+		renaming->tree, renaming->txn, snapshot, end->parent, end->name, ret_node);
 }
 
 static int rename_draft(struct renaming *renaming)
@@ -140,9 +123,9 @@ static int rename_draft(struct renaming *renaming)
 	tree_unlock(tree);
 	if (r < 0)
 		return r;
-	r = save_to_target(renaming, &snapshot, &node);
+	r = renaming_save(renaming, &renaming->to, &snapshot, &node);
 	if (r == 0)
-		r = commit(renaming);
+		r = renaming_commit(renaming);
 	if (r == 0) {
 		tree_lock(tree);
 		give_up_target(renaming);
@@ -170,7 +153,7 @@ static int rename_dir(struct renaming *renaming)
 	int r = to->in_store ? store_rmdir(renaming->txn, to->node.id) : 0;
 	if (r == 0)
 		r = store_move(renaming->txn, from->node.id, to->parent, to->name);
-	return r == 0 ? commit(renaming) : r;
+	return r == 0 ? renaming_commit(renaming) : r;
 }
 
 /* A copy of a module under a dropping's name, in memory. */
@@ -207,7 +190,7 @@ static int rename_aside(struct renaming *renaming)
 	if (renaming->to.in_store) {
 		r = store_unlink(renaming->txn, renaming->to.node.id);
 		if (r == 0)
-			r = commit(renaming);
+			r = renaming_commit(renaming);
 	}
 	tree_lock(tree);
 	if (r == 0) {
@@ -217,6 +200,7 @@ static int rename_aside(struct renaming *renaming)
 	if (r == 0)
 		r = aside_add(tree, renaming->from.node.id,
 			caller_process(renaming->request->caller.tid));
+	renaming->displaced = renaming->from.node.version;
 	draft->pins--;
 	draft_release(tree, draft);
 	tree_unlock(tree);
@@ -270,38 +254,12 @@ static int rename_node(struct renaming *renaming)
 	if (r == 0)
 		r = store_lookup(store_txn_reader(renaming->txn), to->parent, to->name, &node);
 	if (r == 0)
-		r = commit(renaming);
+		r = renaming_commit(renaming);
 	if (r < 0)
 		return r;
 	tree_lock(tree);
 	give_up_target(renaming);
 	follow(renaming, &node);
-	tree_unlock(tree);
-	return 0;
-}
-
-/* ---- both ways ---- */
-
-static int rename_exchange(struct renaming *renaming)
-{
-	struct end *from = &renaming->from, *to = &renaming->to;
-	struct tree *tree = renaming->tree;
-	if (from->draft || to->draft)
-		return -EINVAL; /* something only in memory can't trade places with a row */
-	int r = store_exchange(renaming->txn, from->node.id, to->node.id);
-	if (r == 0)
-		r = commit(renaming);
-	if (r < 0)
-		return r;
-	tree_lock(tree);
-	struct draft *a = draft_find_node(tree, from->node.id),
-		     *b = draft_find_node(tree, to->node.id);
-	if (a)
-		draft_set_name(tree, a, to->parent, to->name, false);
-	if (b)
-		draft_set_name(tree, b, from->parent, from->name, false);
-	aside_remove(tree, from->node.id);
-	aside_remove(tree, to->node.id);
 	tree_unlock(tree);
 	return 0;
 }
@@ -319,7 +277,8 @@ static int rename_found(struct renaming *renaming, unsigned int flags)
 }
 
 int tree_rename(struct tree *tree, const struct tree_request *request, uint64_t dir,
-	const char *name, uint64_t new_dir, const char *new_name, unsigned int flags)
+	const char *name, uint64_t new_dir, const char *new_name, unsigned int flags,
+	uint64_t *ret_displaced)
 {
 	struct renaming renaming = {
 		.tree = tree,
@@ -330,6 +289,7 @@ int tree_rename(struct tree *tree, const struct tree_request *request, uint64_t 
 	};
 	if (flags & ~(unsigned int)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
+	*ret_displaced = 0;
 	int r = store_check_name(new_name);
 	if (r == 0)
 		r = change_begin(tree, request, &renaming.txn);
@@ -344,5 +304,7 @@ int tree_rename(struct tree *tree, const struct tree_request *request, uint64_t 
 		store_abort(renaming.txn);
 	end_finish(tree, &renaming.from);
 	end_finish(tree, &renaming.to);
+	if (r == 0 && renaming.displaced)
+		*ret_displaced = ino_make(INO_VERSION, renaming.displaced);
 	return r;
 }

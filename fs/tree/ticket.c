@@ -7,29 +7,45 @@
 
 #include "private.h"
 
+static void ticket_let_go(struct tree *tree, struct ticket *ticket)
+{
+	struct draft *draft = ticket->draft;
+	if (!draft)
+		return;
+	ticket->draft = NULL;
+	draft->pins--;
+	draft_rest(tree, draft);
+	draft_release(tree, draft);
+}
+
+static void ticket_remove(struct tree *tree, struct ticket **p)
+{
+	struct ticket *ticket = *p;
+	*p = ticket->next;
+	ticket_let_go(tree, ticket);
+	free(ticket);
+}
+
 static void ticket_sweep(struct tree *tree)
 {
 	int64_t now = clock_monotonic();
-	for (struct ticket **p = &tree->tickets; *p;) {
-		struct ticket *ticket = *p;
-		if (ticket->expires > now) {
-			p = &ticket->next;
-			continue;
-		}
-		*p = ticket->next;
-		free(ticket);
-	}
+	for (struct ticket **p = &tree->tickets; *p;)
+		if ((*p)->expires > now)
+			p = &(*p)->next;
+		else
+			ticket_remove(tree, p);
 }
 
-int ticket_leave(struct tree *tree, pid_t tid, int64_t node)
+int ticket_leave(struct tree *tree, pid_t tid, int64_t node, enum ticket_use use)
 {
 	ticket_drop(tree, tid);
 	ticket_sweep(tree);
-	struct ticket *ticket = malloc(sizeof(*ticket));
+	struct ticket *ticket = calloc(1, sizeof(*ticket));
 	if (!ticket)
 		return -ENOMEM;
 	ticket->tid = tid;
 	ticket->node = node;
+	ticket->use = use;
 	ticket->left = clock_monotonic();
 	ticket->expires = ticket->left + TICKET_SECONDS * NANOSECONDS;
 	ticket->next = tree->tickets;
@@ -37,32 +53,87 @@ int ticket_leave(struct tree *tree, pid_t tid, int64_t node)
 	return 0;
 }
 
+int ticket_send_back(
+	struct tree *tree, const struct tree_caller *caller, int64_t node, enum ticket_use use)
+{
+	tree_lock(tree);
+	int r = caller ? ticket_leave(tree, caller->tid, node, use) : 0;
+	tree_unlock(tree);
+	return r < 0 ? r : -ESTALE;
+}
+
 /*
  * The kernel comes back within the same system call, and the first file that its walk comes to is the one. It may be
- * another node than the one that was opened: somebody has replaced the file between the two walks.
+ * another node than the one that was asked for: somebody has replaced the file between the two walks.
  */
-bool ticket_has(struct tree *tree, pid_t tid, int64_t node)
+struct ticket *ticket_find(struct tree *tree, pid_t tid, int64_t node)
 {
 	struct ticket *ticket = tree->tickets;
 	while (ticket && ticket->tid != tid)
 		ticket = ticket->next;
 	if (!ticket)
-		return false;
+		return NULL;
 	int64_t now = clock_monotonic();
 	bool fresh = now - ticket->left < TICKET_ANY_SECONDS * NANOSECONDS;
-	return now < ticket->expires && (ticket->node == node || fresh);
+	return now < ticket->expires && (ticket->node == node || fresh) ? ticket : NULL;
+}
+
+/*
+ * A draft of the caller's own: the kernel walks a path no third time, so what this look-up leads to has to do for whatever is
+ * wanted, also when the node is gone by then. Shared with writers it would show a reader what is not saved.
+ */
+static struct draft *draft_apart(
+	struct tree *tree, struct draft *last, const struct store_node *node, const char *name)
+{
+	if (last && last->apart && last->node == node->id && last->base == node->version)
+		return last;
+	struct draft *draft = draft_create(tree, DRAFT_BOUND, node->kind);
+	if (!draft)
+		return NULL;
+	if (draft_set_name(tree, draft, node->parent, name, false) < 0) {
+		draft_release(tree, draft);
+		return NULL;
+	}
+	draft->apart = true;
+	tree->aparts++;
+	draft->node = node->id;
+	draft_take_node(tree, draft, node);
+	return draft;
+}
+
+struct draft *ticket_draft(
+	struct tree *tree, struct ticket *ticket, const struct store_node *node, const char *name)
+{
+	struct draft *draft = ticket->use == TICKET_LOOK
+				      ? draft_apart(tree, ticket->draft, node, name)
+				      : draft_of_node(tree, node, name);
+	if (!draft || draft == ticket->draft)
+		return draft;
+	ticket_let_go(tree, ticket);
+	draft->pins++;
+	ticket->draft = draft;
+	return draft;
 }
 
 void ticket_drop(struct tree *tree, pid_t tid)
 {
-	for (struct ticket **p = &tree->tickets; *p; p = &(*p)->next) {
-		struct ticket *ticket = *p;
-		if (ticket->tid != tid)
-			continue;
-		*p = ticket->next;
-		free(ticket);
-		return;
-	}
+	for (struct ticket **p = &tree->tickets; *p; p = &(*p)->next)
+		if ((*p)->tid == tid) {
+			ticket_remove(tree, p);
+			return;
+		}
+}
+
+/* The kernel asks twice in one walk where the entry that it has is not right any more; the file may be back by then. */
+void ticket_miss(struct tree *tree, pid_t tid)
+{
+	struct ticket *ticket = tree->tickets;
+	while (ticket && ticket->tid != tid)
+		ticket = ticket->next;
+	if (ticket && ticket->missed)
+		ticket_drop(tree, tid);
+	else if (ticket)
+		ticket->missed = true;
 }
 
 int aside_add(struct tree *tree, int64_t node, pid_t process)

@@ -14,6 +14,8 @@
 
 #include "private.h"
 
+#define LOOKUP_TURNS 100
+
 int tree_create(struct store *store, const struct tree_options *options, struct tree **ret_tree)
 {
 	struct tree *tree = calloc(1, sizeof(*tree));
@@ -46,9 +48,12 @@ void tree_destroy(struct tree *tree)
 {
 	if (!tree)
 		return;
-	drop_drafts(tree);
+	struct tree_file *file, *next;
+	DL_FOREACH_SAFE (tree->files, file, next)
+		free(file);
 	while (tree->tickets)
 		ticket_drop(tree, tree->tickets->tid);
+	drop_drafts(tree);
 	while (tree->asides)
 		aside_remove(tree, tree->asides->node);
 	while (tree->contents) {
@@ -157,17 +162,33 @@ struct draft *draft_of_node(struct tree *tree, const struct store_node *node, co
 	return draft;
 }
 
-/* The store has a file of that name: is it there for this caller, and as what? */
+/* The ticket by which the caller gets a draft for the node; NULL: none, he gets what everybody gets. */
+static struct ticket *ticket_for_node(
+	struct tree *tree, const struct tree_caller *caller, const struct store_node *node)
+{
+	struct ticket *ticket = ticket_find(tree, caller->tid, node->id);
+	return ticket && (node->kind != STORE_LINK || ticket->use == TICKET_LOOK) ? ticket : NULL;
+}
+
+/*
+ * The store has a file of that name: is it there for this caller, and as what? *ret_draft: as this draft, pinned, whose entry is to
+ * be made once it is loaded (unless it is to be emptied).
+ */
 static int lookup_node(struct tree *tree, const struct tree_caller *caller,
-	const struct store_node *node, const char *name, struct tree_entry *ret_entry)
+	const struct store_node *node, const char *name, struct tree_entry *ret_entry,
+	struct draft **ret_draft, bool *ret_load)
 {
 	struct aside *aside = aside_find(tree, node->id);
-	if (node->kind != STORE_LINK && ticket_has(tree, caller->tid, node->id)) {
-		struct draft *draft = draft_of_node(tree, node, name);
+	bool gone = aside && same_process(aside->process, caller->tid);
+	struct ticket *ticket = ticket_for_node(tree, caller, node);
+	if (ticket && !(gone && ticket->use == TICKET_LOOK)) {
+		struct draft *draft = ticket_draft(tree, ticket, node, name);
 		if (!draft)
 			return -ENOMEM;
-		draft_entry(draft, ret_entry);
-	} else if (aside && same_process(aside->process, caller->tid)) {
+		draft->pins++;
+		*ret_draft = draft;
+		*ret_load = ticket->use != TICKET_TRUNCATE;
+	} else if (gone) {
 		no_entry(false, ret_entry);
 	} else {
 		node_entry(tree, node, ret_entry);
@@ -175,6 +196,50 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 		ret_entry->lasting = !aside && !draft_find_node(tree, node->id);
 	}
 	return 0;
+}
+
+/*
+ * Who comes to a draft is not sent back again, so it has to hold its content already: the file may be gone when it is
+ * opened. -ESTALE: it is gone now.
+ */
+static int lookup_draft(struct tree *tree, struct store_reader *reader, struct draft *draft,
+	bool load, struct tree_entry *ret_entry)
+{
+	int r = load ? draft_load(tree, reader, draft, false) : 0;
+	tree_lock(tree);
+	if (r != -ESTALE) /* whatever else there is is said when it is opened */
+		draft_entry(draft, ret_entry);
+	draft->pins--;
+	draft_release(tree, draft);
+	tree_unlock(tree);
+	return r == -ESTALE ? r : 0;
+}
+
+static int lookup_store(struct tree *tree, struct store_reader *reader,
+	const struct tree_caller *caller, int64_t parent, const char *name,
+	struct tree_entry *ret_entry)
+{
+	struct store_node node;
+	struct draft *draft = NULL;
+	bool load = false;
+	int r = store_lookup(reader, parent, name, &node);
+	if (r == -ENOENT) {
+		tree_lock(tree);
+		ticket_miss(tree, caller->tid);
+		tree_unlock(tree);
+		no_entry(true, ret_entry);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (node.kind == STORE_DIR) {
+		node_entry(tree, &node, ret_entry);
+		return 0;
+	}
+	tree_lock(tree);
+	r = lookup_node(tree, caller, &node, name, ret_entry, &draft, &load);
+	tree_unlock(tree);
+	return draft ? lookup_draft(tree, reader, draft, load, ret_entry) : r;
 }
 
 int tree_lookup(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
@@ -191,25 +256,12 @@ int tree_lookup(struct tree *tree, struct store_reader *reader, const struct tre
 	tree_unlock(tree);
 	if (found)
 		return 0;
-
-	struct store_node node;
-	r = store_lookup(reader, parent, name, &node);
-	if (r == -ENOENT) {
-		tree_lock(tree);
-		ticket_drop(tree, caller->tid);
-		tree_unlock(tree);
-		no_entry(true, ret_entry);
-		return 0;
+	/* Each turn takes another replacement of the file in between two statements. */
+	for (int i = 0; i < LOOKUP_TURNS; i++) {
+		r = lookup_store(tree, reader, caller, parent, name, ret_entry);
+		if (r != -ESTALE)
+			break;
 	}
-	if (r < 0)
-		return r;
-	if (node.kind == STORE_DIR) {
-		node_entry(tree, &node, ret_entry);
-		return 0;
-	}
-	tree_lock(tree);
-	r = lookup_node(tree, caller, &node, name, ret_entry);
-	tree_unlock(tree);
 	return r;
 }
 
@@ -228,24 +280,36 @@ static int getattr_unlinked(struct tree *tree, int64_t version, struct stat *ret
 	return r;
 }
 
-static int getattr_version(
-	struct tree *tree, struct store_reader *reader, int64_t version, struct stat *ret_attr)
+bool tree_is_open(struct tree *tree, int64_t version)
+{
+	tree_lock(tree);
+	bool open = content_find(tree, version) != NULL;
+	tree_unlock(tree);
+	return open;
+}
+
+static int getattr_version(struct tree *tree, struct store_reader *reader,
+	const struct tree_caller *caller, int64_t version, struct stat *ret_attr)
 {
 	struct store_node node;
 	bool current;
 	int r = store_get_version(reader, version, &node, &current);
-	if (r == -ESTALE)
-		return getattr_unlinked(tree, version, ret_attr);
+	if (r == 0 && !current && !tree_is_open(tree, version))
+		r = -ESTALE; /* the name may lead to another file by now */
 	if (r == 0)
 		tree_stat_node(tree, &node, ret_attr);
-	return r;
+	if (r == -ESTALE)
+		r = getattr_unlinked(tree, version, ret_attr);
+	return r == -ESTALE ? ticket_send_back(tree, caller, TICKET_ANY, TICKET_LOOK) : r;
 }
 
-static int getattr_draft(
-	struct tree *tree, struct store_reader *reader, uint64_t ino, struct stat *ret_attr)
+static int getattr_draft(struct tree *tree, struct store_reader *reader,
+	const struct tree_caller *caller, uint64_t ino, struct stat *ret_attr)
 {
 	tree_lock(tree);
 	struct draft *draft = draft_find(tree, ino);
+	if (draft && draft->apart && caller)
+		ticket_drop(tree, caller->tid); /* it has led here */
 	int64_t node_id = draft && draft->state == DRAFT_BOUND ? draft->node : 0;
 	tree_unlock(tree);
 	if (!draft)
@@ -265,8 +329,8 @@ static int getattr_draft(
 	return draft ? 0 : -ESTALE;
 }
 
-int tree_getattr(struct tree *tree, struct store_reader *reader, uint64_t ino,
-	struct stat *ret_attr, bool *ret_lasting)
+int tree_getattr(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
+	uint64_t ino, struct stat *ret_attr, bool *ret_lasting)
 {
 	struct store_node node;
 	int r;
@@ -278,10 +342,10 @@ int tree_getattr(struct tree *tree, struct store_reader *reader, uint64_t ino,
 			tree_stat_node(tree, &node, ret_attr);
 		return r;
 	case INO_VERSION:
-		return getattr_version(tree, reader, ino_get_id(ino), ret_attr);
+		return getattr_version(tree, reader, caller, ino_get_id(ino), ret_attr);
 	case INO_DRAFT:
 		*ret_lasting = false;
-		return getattr_draft(tree, reader, ino, ret_attr);
+		return getattr_draft(tree, reader, caller, ino, ret_attr);
 	default:
 		return -ESTALE;
 	}
@@ -300,7 +364,8 @@ void tree_forget(struct tree *tree, uint64_t ino, uint64_t n)
 	tree_unlock(tree);
 }
 
-int tree_readlink(struct tree *tree, struct store_reader *reader, uint64_t ino, char **ret_target)
+int tree_readlink(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
+	uint64_t ino, char **ret_target)
 {
 	void *data = NULL;
 	size_t size = 0;
@@ -316,6 +381,8 @@ int tree_readlink(struct tree *tree, struct store_reader *reader, uint64_t ino, 
 		return r;
 	}
 	r = store_read(reader, ino_get_id(ino), &data, &size);
+	if (r == -ESTALE)
+		return ticket_send_back(tree, caller, TICKET_ANY, TICKET_LOOK);
 	if (r < 0)
 		return r;
 	char *target = strndup(data, size);

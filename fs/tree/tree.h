@@ -12,6 +12,11 @@
  *   path once more with LOOKUP_REVAL (fs/namei.c, do_filp_open), asks LOOKUP, and for that thread and node the answer is
  *   the draft. truncate(2) goes the same way (fs/open.c, retry_estale).
  *
+ * A version whose node is gone is answered -ESTALE too, so that the kernel looks its name up anew. It does so once; what is found then
+ * may be gone in its turn, since others replace the file again and again. So the look-up with such a ticket leads to a draft
+ * that holds the content already, the caller's own (`apart`), which does for whatever the call is about, as an open
+ * file does on a local disk: there is no second -ESTALE in one system call.
+ *
  * So a reader never shares an inode, its size or its pages with a writer, and needs no waiting. Drafts
  * are entries that may not be cached: anybody else's next look-up is asked again and leads to the version.
  *
@@ -70,8 +75,9 @@ void tree_destroy(struct tree *tree);
 /* ---- names and attributes ---- */
 int tree_lookup(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
 	uint64_t dir, const char *name, struct tree_entry *ret_entry);
-int tree_getattr(struct tree *tree, struct store_reader *reader, uint64_t ino,
-	struct stat *ret_attr, bool *ret_lasting);
+/* caller: who may be sent back by -ESTALE (see above); NULL: nobody. The same below. */
+int tree_getattr(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
+	uint64_t ino, struct stat *ret_attr, bool *ret_lasting);
 /* The kernel drops n look-ups of ino (only drafts count them). */
 void tree_forget(struct tree *tree, uint64_t ino, uint64_t n);
 
@@ -95,7 +101,8 @@ int tree_list(struct tree *tree, struct store_reader *reader, uint64_t dir, int6
 bool tree_has_drafts(struct tree *tree, int64_t dir);
 
 /* The target of a symbolic link; the caller frees. */
-int tree_readlink(struct tree *tree, struct store_reader *reader, uint64_t ino, char **ret_target);
+int tree_readlink(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
+	uint64_t ino, char **ret_target);
 
 /* ---- open files ---- */
 
@@ -154,8 +161,13 @@ int tree_unlink(
 	struct tree *tree, const struct tree_request *request, uint64_t dir, const char *name);
 int tree_rmdir(struct tree *tree, const struct tree_request *request, uint64_t dir,
 	const char *name, int64_t *ret_dir);
+/*
+ * *ret_displaced: an inode that the kernel has under new_name or name now and that is not what is there any more: it is to forget its
+ * attributes before it is answered; 0: none.
+ */
 int tree_rename(struct tree *tree, const struct tree_request *request, uint64_t dir,
-	const char *name, uint64_t new_dir, const char *new_name, unsigned int flags);
+	const char *name, uint64_t new_dir, const char *new_name, unsigned int flags,
+	uint64_t *ret_displaced);
 int tree_set_attr(struct tree *tree, const struct tree_request *request, uint64_t ino,
 	const struct store_attr *attr, int64_t *ret_change);
 

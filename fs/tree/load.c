@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reading contents from the store into memory, for readers and for writers. The store is read without the lock; afterwards, under
+ * the lock, whoever was first has loaded it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "commit.h"
+
+int content_load(struct tree *tree, struct store_reader *reader, struct content *content)
+{
+	void *data;
+	size_t size;
+	int r = store_read(reader, content->version, &data, &size);
+	if (r < 0)
+		return r;
+	tree_lock(tree);
+	if (content->loaded) {
+		free(data);
+	} else {
+		content->data = data;
+		content->size = size;
+		content->loaded = true;
+	}
+	tree_unlock(tree);
+	return 0;
+}
+
+/* What a load goes by, taken under the lock. */
+struct load {
+	int64_t node, base;
+	uint64_t changes;
+	bool loaded;
+};
+
+/* False: there is nothing to load. */
+static bool load_init(struct load *load, const struct draft *draft, bool refresh)
+{
+	*load = (struct load){
+		.node = draft->node,
+		.base = draft->base,
+		.changes = draft->changes,
+		.loaded = draft->loaded,
+	};
+	bool changed = draft->changes != draft->committed;
+	return draft->state == DRAFT_BOUND && (!draft->loaded || (refresh && !changed));
+}
+
+/* *ret_data NULL: what is loaded is the current version. */
+static int load_read(
+	struct store_reader *reader, struct load *load, void **ret_data, size_t *ret_size)
+{
+	struct store_node node;
+	int r = store_reader_begin(reader);
+	if (r < 0)
+		return r;
+	r = store_get_node(reader, load->node, &node);
+	if (r == 0 && !(load->loaded && load->base == node.version))
+		r = store_read(reader, node.version, ret_data, ret_size);
+	store_reader_end(reader);
+	if (r == 0)
+		load->base = node.version;
+	return r;
+}
+
+int draft_load(struct tree *tree, struct store_reader *reader, struct draft *draft, bool refresh)
+{
+	struct load load;
+	void *data = NULL;
+	size_t size = 0;
+	tree_lock(tree);
+	bool wanted = load_init(&load, draft, refresh);
+	tree_unlock(tree);
+	if (!wanted)
+		return 0;
+
+	int r = load_read(reader, &load, &data, &size);
+	tree_lock(tree);
+	if (r == -ESTALE && draft->loaded) {
+		/* Its file was removed on the way: it is what one has that was open before. */
+		draft_give_up(tree, draft);
+		r = 0;
+	} else if (r == 0 && data && (!draft->loaded || draft->changes == load.changes)) {
+		draft_set_data(tree, draft, data, size);
+		draft->base = load.base;
+		data = NULL;
+	}
+	tree_unlock(tree);
+	free(data);
+	return r;
+}
