@@ -26,6 +26,26 @@ for number in range(1, 1000000):
     print(f'saved {name}{number % 5} {number}', flush=True)
 """
 
+# Changes a module by SQL all the time, so that the publisher has something to tell the kernel; leaves the lock to others in between.
+UPDATE_FOR_EVER = """
+import itertools, sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
+for number in itertools.count():
+    database.execute('UPDATE module SET source = ? WHERE name = ?', (f'V = {number}\\n', 'still'))
+    time.sleep(0.01)
+"""
+
+# Makes, looks up and removes names, so that the kernel holds the directory's lock most of the time.
+LIST_FOR_EVER = """
+import os, sys
+while True:
+    name = f'{sys.argv[1]}/made'
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY))
+    os.stat(f'{sys.argv[1]}/still.py')
+    os.listdir(sys.argv[1])
+    os.unlink(name)
+"""
+
 HOLD_MODULE = """
 import time, pymodhost, rules
 print('ready', flush=True)
@@ -78,6 +98,23 @@ class CrashTest(TestCase):
                 files = {path: source for path, source in files_of(mnt.path).items() if not path.endswith('.tmp')}
                 rows = mnt.database.rows()
                 self.assertEqual(files, {f'{name}.py': source for name, source in rows.items()})
+
+    def test_a_daemon_that_is_told_to_end_while_everybody_works_ends_well_and_has_kept_every_save(self):
+        mnt = self.mount({'still': 'V = 1\n'})
+        for round_ in range(3):
+            with self.subTest(round=round_):
+                writers = [self.writer(mnt, way, f'{way}_{round_}_') for way in ('close', 'fsync', 'rename')]
+                others = [self.process(Process(PYTHON, '-c', LIST_FOR_EVER, mnt.path)),
+                          self.process(Process(PYTHON, '-c', UPDATE_FOR_EVER, mnt.database.path))]
+                for writer in writers:
+                    writer.wait_output(f' {10 + round_ * 3}\n')
+                self.assertEqual(mnt.kill(signal.SIGTERM), 0)
+                for process in [*writers, others[0]]:
+                    self.assertNotEqual(process.wait(), 0)
+                others[1].kill()
+                self.assertNotIn('made', os.listdir(mnt.path))
+                self.check(mnt, writers)
+                mnt.mount()
 
     def test_a_dead_mount_is_mounted_over_at_once_by_the_same_command(self):
         mnt = self.mount({'a': 'V = 1\n'}, background=True)

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +14,10 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "job.h"
 #include "mount.h"
 #include "mountpoint.h"
 #include "options.h"
+#include "session.h"
 
 #define FOREVER (10 * 365 * 86400.0)
 #define FEED_LIMIT ((size_t)4 << 20)
@@ -83,57 +82,6 @@ static void background_ready(void *arg)
 	background->pipe = -1;
 }
 
-/* ---- the session ---- */
-
-/* Commas and backslashes in a value of libfuse's option list. */
-static void add_escaped(FILE *out, const char *text)
-{
-	for (; *text; text++) {
-		if (*text == ',' || *text == '\\')
-			fputc('\\', out);
-		fputc(*text, out);
-	}
-}
-
-static char *session_options(const struct mount_options *options)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-	if (!out)
-		return NULL;
-	fputs("default_permissions,subtype=pymodfs,fsname=", out);
-	add_escaped(out, options->fsname ? options->fsname : options->url);
-	fputs(options->suid ? ",suid" : ",nosuid", out);
-	fputs(options->dev ? ",dev" : ",nodev", out);
-	fputs(options->read_only ? ",ro" : "", out);
-	fputs(options->noexec ? ",noexec" : "", out);
-	fputs(options->noatime ? ",noatime" : "", out);
-	fputs(options->allow_other    ? ",allow_other"
-		: options->allow_root ? ",allow_root"
-				      : "",
-		out);
-	if (fclose(out)) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-static int session_create(struct mount *mount, const struct mount_options *options)
-{
-	char *list = session_options(options);
-	if (!list)
-		return -ENOMEM;
-	char *argv[] = {
-		(char *)"pymodfs", (char *)"-o", list, options->debug ? (char *)"-d" : NULL, NULL};
-	struct fuse_args args = FUSE_ARGS_INIT(options->debug ? 4 : 3, argv);
-	mount->session = fuse_session_new(&args, &mount_ops, sizeof(mount_ops), mount);
-	fuse_opt_free_args(&args);
-	free(list);
-	return mount->session ? 0 : -EINVAL;
-}
-
 /* ---- the parts ---- */
 
 /* First of all, because it forks. */
@@ -189,21 +137,6 @@ static int create_rooms(struct mount *mount)
 	return r;
 }
 
-/* Signals are the session thread's: they end its read(2). */
-static int start_threads(struct mount *mount)
-{
-	sigset_t all, old;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	int r = writer_create(mount, &mount->writer);
-	if (r == 0)
-		r = publisher_create(mount, &mount->publisher);
-	if (r == 0)
-		r = echo_start(mount->echo);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r;
-}
-
 static void take_apart(struct mount *mount)
 {
 	writer_destroy(mount->writer);
@@ -221,25 +154,6 @@ static void take_apart(struct mount *mount)
 	guard_destroy(mount->guard);
 }
 
-static int run_session(struct mount *mount)
-{
-	int r = fuse_set_signal_handlers(mount->session) ? -EIO : 0;
-	if (r < 0)
-		return r;
-	/* The kernel waits for answers from now on; nothing of ours may touch the mount before the loop runs. */
-	r = fuse_session_mount(mount->session, mount->mountpoint) ? -EIO : 0;
-	if (r == 0) {
-		r = start_threads(mount);
-		if (r == 0)
-			r = fuse_session_loop(mount->session);
-		if (mount->publisher && !mount->read_only)
-			job_settle(mount);
-		fuse_session_unmount(mount->session);
-	}
-	fuse_remove_signal_handlers(mount->session);
-	return r < 0 ? r : 0;
-}
-
 static int run(struct mount *mount, const struct mount_options *options)
 {
 	int r = create_processes(mount, options);
@@ -253,7 +167,7 @@ static int run(struct mount *mount, const struct mount_options *options)
 	if (r == 0)
 		r = create_rooms(mount);
 	if (r == 0)
-		r = run_session(mount);
+		r = session_run(mount);
 	if (r < 0)
 		fprintf(stderr, "pymodfs: can't mount %s on %s: %s\n", options->url,
 			options->mountpoint, strerror(-r));

@@ -7,8 +7,8 @@
  *   publisher  sees commits (ours and others'), tells the kernel, then publishes the generation and answers
  *              the saves that waited for it
  *
- * No session thread ever waits for the writer or the publisher; only the publisher calls fuse_lowlevel_notify_*, which may
- * block on a directory's lock that the kernel holds while it waits for an answer of a session thread.
+ * No session thread ever waits for the writer or the publisher; only the publisher calls those fuse_lowlevel_notify_* that may
+ * block on a directory's lock, which the kernel holds while it waits for an answer of a session thread.
  */
 #ifndef PYMODFS_MOUNT_H
 #define PYMODFS_MOUNT_H
@@ -136,13 +136,16 @@ void pycache_drop_module(struct mount *mount, int64_t dir, const char *file_name
 
 /* ---- the writer's thread (writer.c) ---- */
 int writer_create(struct mount *mount, struct writer **ret_writer);
-/* Finishes what is queued, then ends the thread. */
+/* Finishes what is queued, then ends the thread. Accepts NULL. */
+void writer_stop(struct writer *writer);
 void writer_destroy(struct writer *writer);
-/* Queues fn(arg) for the writer's thread; it runs after all that was queued before. -ENOMEM. */
+/* Queues fn(arg) for the writer's thread; it runs after all that was queued before. -ENOMEM; -ENOTCONN: the mount ends. */
 int mount_submit(struct mount *mount, void (*fn)(void *arg), void *arg);
 
 /* ---- the publisher's thread (publisher.c) ---- */
 int publisher_create(struct mount *mount, struct publisher **ret_publisher);
+/* Ends the thread, once the writer's has ended; lets those return who wait. Accepts NULL. */
+void publisher_stop(struct publisher *publisher);
 void publisher_destroy(struct publisher *publisher);
 /*
  * Calls done(arg), which must not block, as soon as all changes up to `change` are published, at the latest after patience_ms

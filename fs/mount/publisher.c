@@ -4,7 +4,7 @@
  * tells the kernel to forget what it has cached of them, then raises the generation (which wakes readers of the
  * feed), then lets the saves return that waited for it. So who waited for any of these sees the new state.
  *
- * Only this thread calls fuse_lowlevel_notify_*: it may block on a directory's lock that the kernel holds for a request
+ * Only this thread calls fuse_lowlevel_notify_* of entries: it may block on a directory's lock that the kernel holds for a request
  * which the session thread, or the writer, is yet to answer. They never wait for this thread.
  *
  * What was changed through this mount is told to the kernel only where it can't know it already. Besides the cost,
@@ -220,14 +220,22 @@ free_publisher:
 	return r;
 }
 
-void publisher_destroy(struct publisher *publisher)
+void publisher_stop(struct publisher *publisher)
 {
-	if (!publisher)
+	if (!publisher || !publisher->waiters)
 		return;
 	atomic_store(&publisher->stopping, true);
 	eventfd_write(publisher->wake, 1);
 	pthread_join(publisher->thread, NULL);
 	waiters_destroy(publisher->waiters);
+	publisher->waiters = NULL;
+}
+
+void publisher_destroy(struct publisher *publisher)
+{
+	if (!publisher)
+		return;
+	publisher_stop(publisher);
 	store_watch_destroy(publisher->watch);
 	store_reader_destroy(publisher->reader);
 	close(publisher->wake);

@@ -21,6 +21,7 @@ struct writer {
 	pthread_cond_t changed;
 	struct work *first, **last;
 	bool stopping;
+	bool stopped; /* for those who stop it only */
 };
 
 /* The next piece of work; NULL: there is none and there will be none. */
@@ -67,15 +68,23 @@ int writer_create(struct mount *mount, struct writer **ret_writer)
 	return 0;
 }
 
-void writer_destroy(struct writer *writer)
+void writer_stop(struct writer *writer)
 {
-	if (!writer)
+	if (!writer || writer->stopped)
 		return;
 	pthread_mutex_lock(&writer->lock);
 	writer->stopping = true;
 	pthread_cond_signal(&writer->changed);
 	pthread_mutex_unlock(&writer->lock);
 	pthread_join(writer->thread, NULL);
+	writer->stopped = true;
+}
+
+void writer_destroy(struct writer *writer)
+{
+	if (!writer)
+		return;
+	writer_stop(writer);
 	pthread_cond_destroy(&writer->changed);
 	pthread_mutex_destroy(&writer->lock);
 	free(writer);
@@ -89,9 +98,15 @@ int mount_submit(struct mount *mount, void (*fn)(void *arg), void *arg)
 		return -ENOMEM;
 	*work = (struct work){.fn = fn, .arg = arg};
 	pthread_mutex_lock(&writer->lock);
-	*writer->last = work;
-	writer->last = &work->next;
-	pthread_cond_signal(&writer->changed);
+	bool open = !writer->stopping;
+	if (open) {
+		*writer->last = work;
+		writer->last = &work->next;
+		pthread_cond_signal(&writer->changed);
+	}
 	pthread_mutex_unlock(&writer->lock);
-	return 0;
+	if (open)
+		return 0;
+	free(work);
+	return -ENOTCONN;
 }

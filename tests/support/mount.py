@@ -135,16 +135,17 @@ class Mount:
             wait_until(lambda: not daemons_of(self.path), 20, f'the end of the daemon of {self.path}')
 
     def kill(self, number=signal.SIGKILL):
-        """Kills the daemon and leaves the dead mount behind, as a crash does."""
+        """Kills the daemon and leaves the dead mount behind, as a crash does. Returns its status if it was in the foreground."""
         if self._daemon:
             self._daemon.signal(number)
-            self._daemon.wait()
+            status = self._daemon.wait()
             self._daemon.close()
             self._daemon = None
-            return
+            return status
         for pid in daemons_of(self.path):
             os.kill(pid, number)
         wait_until(lambda: not daemons_of(self.path), 20, 'the end of the daemon')
+        return None
 
     def close(self):
         """Takes down whatever is there; never fails and never waits for a daemon that hangs."""

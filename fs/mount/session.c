@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The session thread, from mount to unmount.
+ *
+ * At the end libfuse closes /dev/fuse, which the writer uses for its answers and the publisher for its notifications, so both end
+ * first. Somebody has to answer the kernel meanwhile: a notification may be waiting for a directory's lock whose holder
+ * waits for an answer. So when a signal ends the mount, the session thread goes on until a thread of its own has ended the
+ * other two. When the mount is gone already, the kernel has ended all waits.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job.h"
+
+#define KNOCK_MS 10
+
+/* Commas and backslashes in a value of libfuse's option list. */
+static void add_escaped(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == ',' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+}
+
+static char *session_options(const struct mount_options *options)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	if (!out)
+		return NULL;
+	fputs("default_permissions,subtype=pymodfs,fsname=", out);
+	add_escaped(out, options->fsname ? options->fsname : options->url);
+	fputs(options->suid ? ",suid" : ",nosuid", out);
+	fputs(options->dev ? ",dev" : ",nodev", out);
+	fputs(options->read_only ? ",ro" : "", out);
+	fputs(options->noexec ? ",noexec" : "", out);
+	fputs(options->noatime ? ",noatime" : "", out);
+	fputs(options->allow_other    ? ",allow_other"
+		: options->allow_root ? ",allow_root"
+				      : "",
+		out);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+int session_create(struct mount *mount, const struct mount_options *options)
+{
+	char *list = session_options(options);
+	if (!list)
+		return -ENOMEM;
+	char *argv[] = {
+		(char *)"pymodfs", (char *)"-o", list, options->debug ? (char *)"-d" : NULL, NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(options->debug ? 4 : 3, argv);
+	mount->session = fuse_session_new(&args, &mount_ops, sizeof(mount_ops), mount);
+	fuse_opt_free_args(&args);
+	free(list);
+	return mount->session ? 0 : -EINVAL;
+}
+
+/* Signals are the session thread's: they end its read(2). */
+static int start_threads(struct mount *mount)
+{
+	sigset_t all, old;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	int r = writer_create(mount, &mount->writer);
+	if (r == 0)
+		r = publisher_create(mount, &mount->publisher);
+	if (r == 0)
+		r = echo_start(mount->echo);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+/* What was asked for is done, what stays in memory for a while is settled, and nobody uses the session after that. */
+static void end_threads(struct mount *mount)
+{
+	if (mount->publisher && !mount->read_only)
+		job_settle(mount);
+	writer_stop(mount->writer);
+	publisher_stop(mount->publisher);
+}
+
+struct ending {
+	struct mount *mount;
+	pthread_t session;
+	atomic_bool done;  /* the threads have ended */
+	atomic_bool heard; /* the session thread knows it */
+};
+
+static void *ending_main(void *arg)
+{
+	struct ending *ending = arg;
+	end_threads(ending->mount);
+	atomic_store(&ending->done, true);
+	/* A signal that comes just before it sleeps in read(2) is lost. */
+	while (!atomic_load(&ending->heard)) {
+		pthread_kill(ending->session, SIGTERM);
+		(void)poll(NULL, 0, KNOCK_MS);
+	}
+	return NULL;
+}
+
+/* A signal came: the mount is still there. */
+static void end_while_serving(struct mount *mount)
+{
+	struct ending ending = {.mount = mount, .session = pthread_self()};
+	pthread_t thread;
+	sigset_t all, old;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	int r = pthread_create(&thread, NULL, ending_main, &ending);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r) {
+		end_threads(mount);
+		return;
+	}
+	bool mounted = true;
+	while (mounted && !atomic_load(&ending.done)) {
+		fuse_session_reset(mount->session);
+		mounted = fuse_session_loop(mount->session) > 0;
+	}
+	atomic_store(&ending.heard, true);
+	pthread_join(thread, NULL);
+}
+
+int session_run(struct mount *mount)
+{
+	int r = fuse_set_signal_handlers(mount->session) ? -EIO : 0;
+	if (r < 0)
+		return r;
+	/* The kernel waits for answers from now on; nothing of ours may touch the mount before the loop runs. */
+	r = fuse_session_mount(mount->session, mount->mountpoint) ? -EIO : 0;
+	if (r == 0) {
+		r = start_threads(mount);
+		if (r == 0)
+			r = fuse_session_loop(mount->session);
+		if (r > 0)
+			end_while_serving(mount);
+		else
+			end_threads(mount);
+		fuse_session_unmount(mount->session);
+	}
+	fuse_remove_signal_handlers(mount->session);
+	return r < 0 ? r : 0;
+}
