@@ -217,7 +217,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->keep_cache = node->kind == CONTROL_VERSION;
 	fi->direct_io = node->kind != CONTROL_VERSION;
 	fi->nonseekable = node->kind == CONTROL_FEED;
-	fuse_reply_open(req, fi);
+	if (fuse_reply_open(req, fi) == -ENOENT) /* interrupted: the kernel didn't take it */
+		file_destroy(control, file);
 }
 
 static void op_read(

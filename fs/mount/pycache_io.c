@@ -78,6 +78,19 @@ close_fd:
 	return error;
 }
 
+/* The call was interrupted: the kernel took neither the open file nor, where it was to, the look-up. */
+static void take_back(struct pycache *cache, struct pyfile *file, uint64_t lookups)
+{
+	pthread_mutex_lock(&cache->lock);
+	struct pynode *node = file->node;
+	node->refs++;
+	file_destroy(cache, file);
+	if (lookups)
+		pynode_forget(cache, node, lookups);
+	pynode_unref(cache, node);
+	pycache_unlock(cache);
+}
+
 void pycache_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct pyfile *file = NULL;
@@ -95,7 +108,8 @@ void pycache_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	set_file(fi, file);
-	fuse_reply_open(req, fi);
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		take_back(cache, file, 0);
 }
 
 /* Makes and looks up; a file that is there already (another mount made it) is opened. */
@@ -155,7 +169,8 @@ void pycache_create_file(
 		.entry_timeout = mount->timeout,
 	};
 	set_file(fi, file);
-	fuse_reply_create(req, &e, fi);
+	if (fuse_reply_create(req, &e, fi) == -ENOENT)
+		take_back(cache, file, 1);
 }
 
 void pycache_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
