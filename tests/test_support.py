@@ -2,9 +2,11 @@
 
 import os
 import unittest
+import unittest.mock
 
-from tests.support import CommandFailed, Process, Terminal, TestCase, python, run, wait_until
+from tests.support import CommandFailed, Process, Reader, Terminal, TestCase, page, python, run, wait_until
 from tests.support.mount import mounts_below
+from tests.support.page import PageFailed
 
 
 class SupportTest(TestCase):
@@ -48,6 +50,57 @@ class SupportTest(TestCase):
                          '30 1 0:27 / /srv/a\\040b rw - fuse.pymodfs modules rw\n'
                          '31 1 0:28 / /srvx rw - tmpfs none rw\n')
         self.assertEqual(mounts_below('/srv', table), ['/srv', '/srv/a b'])
+
+
+PAGE = """
+`words/two`:
+
+```
+one
+two
+```
+
+```console
+$ cat words/two
+one
+two
+$ echo here; pwd
+...
+/home/ann
+```
+
+```console other
+$ while read line; do echo got $line; done
+```
+
+```console other | shell
+             │ $ test -e words/two
+^C           │
+```
+"""
+
+
+class PageTest(TestCase):
+    """A page for people is followed, and found out where it isn't so."""
+
+    def follow(self, text):
+        (self.dir / 'page.md').write_text(text)
+        with Reader(self.dir / 'page.md', self.dir) as reader:
+            return reader.follow()
+
+    def test_a_page_that_is_right_is_followed_to_its_end(self):
+        self.assertEqual(self.follow(PAGE), 4)
+
+    def test_what_is_wrong_is_named(self):
+        self.enterContext(unittest.mock.patch.object(page, 'LINE_SECONDS', 0.5))
+        for right, wrong, named in (('one\ntwo\n$', 'one\n$', 'cat words/two'), ('$ cat', '$ kat', 'kat'),
+                                    ('$ test -e words/two', '$ test -e words/three', 'words/three'),
+                                    ('$ while read', '$ echo that; while read', 'no line like')):
+            text = PAGE.replace(right, wrong, 1)
+            if named == 'no line like':
+                text = text.replace('^C  ', 'this')
+            with self.subTest(named), self.assertRaisesRegex(PageFailed, named):
+                self.follow(text)
 
 
 def _is_zombie(pid):

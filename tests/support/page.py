@@ -34,6 +34,8 @@ BLOCK = re.compile(r'^```([^\n`]*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 FILE = re.compile(r'`([^`\s]+)`:$')
 NOT_RUN = '<!-- not run -->'
 MORE_VARIES = re.compile(r'^<!-- varies: (.*) -->$', re.MULTILINE)
+# How long another terminal may take to show a line.
+LINE_SECONDS = 20
 # What another program did shows in a mount a moment later, so these may look again.
 LOOKS = ('cat ', 'ls ', 'find ')
 # What is another one each time: dates with or without the time, times, durations.
@@ -179,7 +181,7 @@ class OtherTerminal:
         """Waits for a line below those that were waited for already."""
         pattern = re.compile('^' + self._comparison.pattern([line]), re.MULTILINE)
         try:
-            found = wait_until(lambda: pattern.search(self.shown, self._seen), 20)
+            found = wait_until(lambda: pattern.search(self.shown, self._seen), LINE_SECONDS)
         except AssertionError:
             raise PageFailed(f'no line like {line!r} in the other terminal; it showed\n{self.shown}') from None
         self._seen = found.end()
