@@ -179,7 +179,7 @@ static const char *const texts[N_SQL] = {
 		" version, version FROM pymodfs_node WHERE id = ?1",
 	[SQL_MAKE_EXPLICIT] =
 		"UPDATE pymodfs_node SET auto = 0 WHERE auto <> 0 AND id IN ("
-		"WITH RECURSIVE up (id) AS (SELECT CAST(?1 AS BIGINT) UNION ALL SELECT n.parent "
+		"WITH RECURSIVE up (id) AS (SELECT CAST(?1 AS BIGINT) UNION SELECT n.parent "
 		"FROM up"
 		" JOIN pymodfs_node n ON n.id = up.id WHERE n.parent IS NOT NULL) SELECT id FROM "
 		"up)",
@@ -198,8 +198,7 @@ static const char *const texts[N_SQL] = {
 		" SELECT ?1, kind, id, parent, NULL, base, CASE ?1 WHEN 'i' THEN version ELSE 0 "
 		"END,"
 		" CASE ?1 WHEN 'd' THEN version ELSE 0 END FROM pymodfs_node WHERE id IN ("
-		"WITH RECURSIVE below (id) AS (SELECT id FROM pymodfs_node WHERE parent = ?2 UNION "
-		"ALL"
+		"WITH RECURSIVE below (id) AS (SELECT id FROM pymodfs_node WHERE parent = ?2 UNION"
 		" SELECT n.id FROM below b JOIN pymodfs_node n ON n.parent = b.id) SELECT id FROM "
 		"below)",
 	[SQL_MOVE_DIR] = "UPDATE pymodfs_node SET parent = ?2, base = ?3, path = ?4, ctime = " NOW
@@ -212,7 +211,7 @@ static const char *const texts[N_SQL] = {
 		"< ?1 || '/'"
 		" AND parent IS NOT NULL)",
 	[SQL_FILES_BELOW] =
-		"WITH RECURSIVE below (id) AS (SELECT CAST(?1 AS BIGINT) UNION ALL"
+		"WITH RECURSIVE below (id) AS (SELECT CAST(?1 AS BIGINT) UNION"
 		" SELECT n.id FROM below b JOIN pymodfs_node n ON n.parent = b.id AND n.kind = 'd')"
 		" SELECT " NODE " FROM below b JOIN pymodfs_node n ON n.parent = b.id"
 		" WHERE n.kind IN ('m', 'f')",

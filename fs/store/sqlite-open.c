@@ -135,8 +135,11 @@ void sqlite_close(struct db *base)
 	free(db);
 }
 
+/* A damaged table may hold anything: key is NULL where there is none. */
 static void take_setting(struct db_setting *setting, const char *key, sqlite3_stmt *statement)
 {
+	if (!key)
+		return;
 	char **text = !strcmp(key, "uuid")            ? &setting->uuid
 		      : !strcmp(key, "table")         ? &setting->table
 		      : !strcmp(key, "name_column")   ? &setting->name_column
