@@ -42,8 +42,9 @@ static int check_names(const char *list)
 		n++;
 	}
 	for (; *list; list += strcspn(list, ","), list += *list == ',') {
-		char name[64];
-		snprintf(name, sizeof(name), "%.*s", (int)strcspn(list, ",="), list);
+		char name[64] = "";
+		size_t length = strcspn(list, ",=");
+		memcpy(name, list, length < sizeof(name) ? length : sizeof(name) - 1);
 		const char *near = cli_nearest(name, names, n);
 		if (near && strcmp(near, name) != 0)
 			return cli_usage(

@@ -10,11 +10,13 @@ import unittest
 from tests.host.harness import HostCase
 
 RELOADS = int(os.environ.get('PYMODFS_HOST_RELOADS', '400'))
+# KiB. An address sanitizer keeps what was freed for a while; tools/check says how much that may be.
+SLACK = int(os.environ.get('PYMODFS_HEAP_SLACK', '0'))
 INSTANCES = int(os.environ.get('PYMODFS_HOST_INSTANCES', '10000'))
 
 SCRIPT = """
 import array, gc, threading, time
-RELOADS, INSTANCES = %d, %d
+RELOADS, INSTANCES, SLACK = %d, %d, %d
 
 def files(n):
     return {'game.__init__': f'''
@@ -120,7 +122,7 @@ while game.rules.ticks[0] == before:
 game.rules.stop.set()
 worker.join()
 _, (rss, blocks, objects), (rss2, blocks2, objects2) = marks
-assert rss2 <= rss * 1.01, f'resident memory grew from {rss} to {rss2} bytes between reload {marked[1]} and {RELOADS}'
+assert rss2 <= rss * 1.01 + SLACK * 1024, f'resident memory grew from {rss} to {rss2} bytes between reload {marked[1]} and {RELOADS}'
 assert blocks2 <= blocks * 1.01 and objects2 <= objects * 1.01, marks
 print(f'{RELOADS} reloads, {INSTANCES} instances: first hundred {sum(spent[:100]) * 10:.3f} ms each, '
       f'last hundred {sum(spent[-100:]) * 10:.3f} ms each; {rss} to {rss2} bytes', file=sys.stderr)
@@ -151,7 +153,7 @@ class Many(HostCase):
     places = ('plain',)
 
     def test_memory_is_flat_and_everything_held_goes_on(self):
-        self.host(SCRIPT % (RELOADS, INSTANCES), deadline=120 + RELOADS / 5)
+        self.host(SCRIPT % (RELOADS, INSTANCES, SLACK), deadline=120 + RELOADS / 5)
 
     def test_a_million_other_objects_do_not_disturb(self):
         self.host(HEAP, deadline=120)

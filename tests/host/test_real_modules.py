@@ -11,6 +11,9 @@ warnings.simplefilter('ignore')
 # Left out: what prints or starts something at its import (this, antigravity, site), needs what may not be there (turtle), or
 # changes other modules, so that its second run is not like its first (ast, _distutils_system_mod, rlcompleter).
 LEFT_OUT = {'this', 'antigravity', '__hello__', 'site', 'sitecustomize', 'turtle', 'ast', '_distutils_system_mod', 'rlcompleter'}
+# The address sanitizer takes crypt() over, and does not find the real one in a library that is loaded later.
+if 'libasan' in Path('/proc/self/maps').read_text():
+    LEFT_OUT.add('crypt')
 LIBRARY = Path(sysconfig.get_path('stdlib'))
 NAMES = sorted(path.stem for path in LIBRARY.glob('*.py') if path.stem not in LEFT_OUT and not path.stem.startswith('_sysconfig'))
 PLAIN = (int, float, complex, str, bytes, bool, type(None), type(...))

@@ -1,5 +1,6 @@
 """Mounts that come down again, whatever happens in the test."""
 
+import contextlib
 import os
 import re
 import signal
@@ -51,7 +52,8 @@ def take_down(mountpoint):
         if is_mounted(mountpoint):
             run(*command, check=False)
     for pid in daemons_of(mountpoint):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 class Mount:
