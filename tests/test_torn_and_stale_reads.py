@@ -1,21 +1,24 @@
 """While a module is saved as fast as it can be, every read is one whole version, and none is older than what is known.
 
-PYMODFS_READS says how many reads there are (default 20000); `PYMODFS_READS=200000 tools/check test_torn_and_stale_reads` is the full run.
+PYMODFS_READS says how many reads there are of each way to save (default 10000), over a fortieth as many versions;
+`PYMODFS_READS=200000 tools/check test_torn_and_stale_reads` is the full run.
 """
 
 import os
+import re
 import unittest
 
 from tests.support import PYTHON, Process, TestCase, python, wait_until
 
-READS = int(os.environ.get('PYMODFS_READS', '20000'))
+READS = int(os.environ.get('PYMODFS_READS', '10000'))
+VERSIONS = READS // 40
 
 # A version is a line with its number, filler that makes it several pages long, and the number again. WAY is how it is saved.
 SAVE = """
 import os, sqlite3, sys
-path, way, database, stop = sys.argv[1:5]
+path, way, database, stop, versions = sys.argv[1:6]
 number, connection = 0, sqlite3.connect(database, timeout=10, isolation_level=None)
-while not os.path.exists(stop):
+while number < int(versions) or not os.path.exists(stop):
     number += 1
     text = b'V = %d\\n' % number + b'# filler\\n' * (500 + number * 37 % 3000) + b'W = %d\\n' % number
     if way == 'in place':
@@ -30,36 +33,50 @@ while not os.path.exists(stop):
         os.rename(path + '.tmp', path)
     else:
         connection.execute('UPDATE module SET source = ? WHERE name = ?', (text.decode(), 'a'))
+    if number == int(versions):
+        open(stop + '.enough', 'w').close()
 print(number, flush=True)
 """
 
-# Reads until it has read COUNT times; each read must be whole and none older than the one before. Every other one asks for the size first.
+# Reads at least COUNT times and until there were enough versions; each read must be whole and none older than the one before.
+# Every other one asks for the size first, every hundredth is an import, with bytecode.
 READ = """
-import os, re, sys
-path, count = sys.argv[1], int(sys.argv[2])
-last, versions = 0, set()
-for turn in range(count):
-    size = os.stat(path).st_size if turn % 2 else None
-    with open(path, 'rb') as file:
-        if size is None:
-            size = os.fstat(file.fileno()).st_size
-            text = file.read()
-            if len(text) != size:
-                sys.exit(f'read {turn}: {len(text)} bytes of {size}')
-        else:
-            text = file.read()
-    lines = text.split(b'\\n')
-    if len(lines) < 3:
-        sys.exit(f'read {turn}: torn: {text!r}')
-    first, final = re.fullmatch(rb'V = (\\d+)', lines[0]), re.fullmatch(rb'W = (\\d+)', lines[-2])
-    if not first or not final or first[1] != final[1] or set(lines[1:-2]) != {b'# filler'} or \\
-            len(lines) != 503 + int(first[1]) * 37 % 3000:
-        sys.exit(f'read {turn}: torn: {lines[0]!r} ... {lines[-2:]!r}, {len(text)} bytes, {len(lines)} lines')
-    if int(first[1]) < last:
-        sys.exit(f'read {turn}: version {int(first[1])} after version {last}')
-    last = int(first[1])
+import importlib, os, re, sys
+path, count, enough = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+sys.path.insert(0, os.path.dirname(path))
+last, versions, turn = 0, set(), 0
+while turn < count or not os.path.exists(enough):
+    turn += 1
+    if turn % 100 == 0:
+        sys.modules.pop('a', None)
+        importlib.invalidate_caches()
+        import a
+        if a.V != a.W:
+            sys.exit(f'import {turn}: {a.V} and {a.W}')
+        number = a.V
+    else:
+        size = os.stat(path).st_size if turn % 2 else None
+        with open(path, 'rb') as file:
+            if size is None:
+                size = os.fstat(file.fileno()).st_size
+                text = file.read()
+                if len(text) != size:
+                    sys.exit(f'read {turn}: {len(text)} bytes of {size}')
+            else:
+                text = file.read()
+        lines = text.split(b'\\n')
+        if len(lines) < 3:
+            sys.exit(f'read {turn}: torn: {text!r}')
+        first, final = re.fullmatch(rb'V = (\\d+)', lines[0]), re.fullmatch(rb'W = (\\d+)', lines[-2])
+        if not first or not final or first[1] != final[1] or set(lines[1:-2]) != {b'# filler'} or \\
+                len(lines) != 503 + int(first[1]) * 37 % 3000:
+            sys.exit(f'read {turn}: torn: {lines[0]!r} ... {lines[-2:]!r}, {len(text)} bytes, {len(lines)} lines')
+        number = int(first[1])
+    if number < last:
+        sys.exit(f'read {turn}: version {number} after version {last}')
+    last = number
     versions.add(last)
-print('whole', count, 'versions', len(versions), flush=True)
+print(turn, *sorted(versions), flush=True)
 """
 
 
@@ -68,16 +85,29 @@ class ReadTest(TestCase):
         first = 'V = 0\n' + '# filler\n' * 500 + 'W = 0\n'
         mnt = self.mount({'a': first})
         path, stop = mnt.path / 'a.py', self.dir / 'stop'
-        writer = self.process(Process(PYTHON, '-c', SAVE, path, way, mnt.database.path, stop))
-        readers = [self.process(Process(PYTHON, '-c', READ, path, READS // 4)) for _ in range(2)]
+        writer = self.process(Process(PYTHON, '-c', SAVE, path, way, mnt.database.path, stop, VERSIONS))
+        readers = [self.process(Process(PYTHON, '-c', READ, path, READS // 3 + 1, f'{stop}.enough')) for _ in range(3)]
         for reader in readers:
-            self.assertEqual(reader.wait(timeout=240), 0, reader.output)
+            self.assertEqual(reader.wait(timeout=60 + READS / 100), 0, reader.output + writer.output)
         stop.touch()
         self.assertEqual(writer.wait(), 0, writer.output)
         written = int(writer.output)
-        self.assertGreater(written, 50)
         self.assertIn(f'V = {written}\n'.encode(), mnt.database.read('a')[:20])
         wait_until(lambda: path.read_bytes() == mnt.database.read('a'))
+        self.check_committed(mnt, written, [list(map(int, reader.output.split())) for reader in readers])
+
+    def check_committed(self, mnt, written, found):
+        """Everything that a reader has seen is in the history, which has each version that was written once."""
+        history = mnt.database.execute('SELECT CAST(substr(content, 1, 20) AS BLOB) FROM pymodfs_version '
+                                       'WHERE content IS NOT NULL ORDER BY id')
+        committed = [int(re.match(rb'V = (\d+)\n', text)[1]) for text, in history]
+        self.assertEqual(committed, list(range(written)))
+        seen = set().union(*(reader[1:] for reader in found))
+        self.assertLessEqual(seen, {*committed, written})
+        reads = sum(reader[0] for reader in found)
+        self.assertGreaterEqual(reads, READS)
+        self.assertGreaterEqual(written, VERSIONS)
+        print(f'{reads} reads saw {len(seen)} of {written} versions', flush=True)
 
     def test_saves_in_place_are_never_read_in_part(self):
         self.read_while_saved('in place')
