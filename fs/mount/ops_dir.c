@@ -149,7 +149,8 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool
 	}
 	int r = listing_fill(&listing, ino, offset);
 	if (r < 0)
-		reply_error(req, r);
+		reply_error(
+			req, r == -ESTALE ? -ENOENT : r); /* as of a directory that is removed */
 	else
 		fuse_reply_buf(req, listing.buffer, listing.used);
 	free(listing.buffer);

@@ -114,6 +114,7 @@ static int publish_change(void *arg, const struct store_change *change)
 	bool own = store_is_own(mount->store, change->id);
 	bool known = change->op == STORE_ATTR ? invalidate_attr(mount, change)
 					      : invalidate_name(mount, change, own);
+	tree_published(mount->tree, change->node, change->version);
 	echo_change(mount, change, own, known);
 	/* A deleted module's stays, as on a local disk, until the name is used again or the mount ends. */
 	if (change->kind == STORE_MODULE &&

@@ -166,19 +166,40 @@ void draft_rest(struct tree *tree, struct draft *draft)
 		draft_unbind(tree, draft);
 }
 
+/* Before the commit: what it replaces is there until the new version is published (unseen.c). */
+static void hold_back(
+	struct tree *tree, const struct store_node *old, const struct store_node *node)
+{
+	if (old->kind != STORE_MODULE || old->id != node->id || old->version == node->version)
+		return;
+	tree_lock(tree);
+	unseen_add(tree, old, node->version);
+	tree_unlock(tree);
+}
+
 static int commit_snapshot(struct tree *tree, const struct tree_request *request,
 	const struct snapshot *snapshot, struct store_node *ret_node, int64_t *ret_change)
 {
+	struct store_node old = {.id = 0};
 	struct store_txn *txn;
 	int r = change_begin(tree, request, &txn);
 	if (r < 0)
 		return r;
+	if (!snapshot->created)
+		(void)store_get_node(store_txn_reader(txn), snapshot->node, &old);
 	r = save(tree, txn, snapshot, ret_node);
 	if (r < 0) {
 		store_abort(txn);
 		return r;
 	}
-	return store_commit(txn, ret_change);
+	hold_back(tree, &old, ret_node);
+	r = store_commit(txn, ret_change);
+	if (r < 0) {
+		tree_lock(tree);
+		unseen_remove(tree, ret_node->id);
+		tree_unlock(tree);
+	}
+	return r;
 }
 
 int tree_commit(struct tree *tree, const struct tree_request *request, struct draft *draft,

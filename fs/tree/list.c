@@ -11,10 +11,22 @@
 #define POSITION_DRAFTS (INT64_C(1) << 60)
 
 struct listing {
-	const struct tree *tree;
+	struct tree *tree;
 	tree_dirent_fn *fn;
 	void *arg;
 };
+
+/* A look-up must decide what is there: the answer may not be cached (tree_lookup). */
+static bool is_changing(struct tree *tree, const struct store_node *node)
+{
+	if (node->kind == STORE_DIR)
+		return false;
+	tree_lock(tree);
+	bool changing = draft_find_node(tree, node->id) || aside_find(tree, node->id) ||
+			unseen_find(tree, node->id, node->version);
+	tree_unlock(tree);
+	return changing;
+}
 
 static int list_entry(void *arg, const struct store_entry *entry)
 {
@@ -24,6 +36,8 @@ static int list_entry(void *arg, const struct store_entry *entry)
 		.position = entry->node.id,
 	};
 	node_entry(listing->tree, &entry->node, &dirent.entry);
+	if (is_changing(listing->tree, &entry->node))
+		dirent.entry.ino = 0;
 	return listing->fn(listing->arg, &dirent);
 }
 

@@ -46,6 +46,14 @@ struct aside {
 	struct aside *next;
 };
 
+/* unseen.c: `version` of the node is committed, and `old` is still what is there. */
+struct unseen {
+	struct store_node old;
+	int64_t version;
+	int64_t until; /* CLOCK_MONOTONIC, ns */
+	struct unseen *next;
+};
+
 /* A committed version that is open. */
 struct content {
 	int64_t version;
@@ -76,6 +84,7 @@ struct tree {
 	struct ticket *tickets;
 	struct aside *asides;
 	unsigned int aparts; /* how many drafts are apart */
+	struct unseen *unseen;
 	struct content *contents;
 	struct tree_file
 		*files; /* all that are open: at the end the kernel needs not send RELEASE */
@@ -114,6 +123,11 @@ struct content *content_find(struct tree *tree, int64_t version);
 void content_close(struct tree *tree, struct content *content);
 /* The node is gone: who has its content open sees nlink 0. */
 void content_unlink_node(struct tree *tree, int64_t node);
+
+/* unseen.c; all want the lock. */
+void unseen_add(struct tree *tree, const struct store_node *old, int64_t version);
+const struct unseen *unseen_find(const struct tree *tree, int64_t node, int64_t version);
+void unseen_remove(struct tree *tree, int64_t node);
 
 /* ticket.c; all want the lock. */
 int ticket_leave(struct tree *tree, pid_t tid, int64_t node, enum ticket_use use);

@@ -56,6 +56,8 @@ void tree_destroy(struct tree *tree)
 	drop_drafts(tree);
 	while (tree->asides)
 		aside_remove(tree, tree->asides->node);
+	while (tree->unseen)
+		unseen_remove(tree, tree->unseen->old.id);
 	while (tree->contents) {
 		tree->contents->files = 1;
 		content_close(tree, tree->contents);
@@ -130,18 +132,21 @@ static bool draft_is_visible(const struct draft *draft, const struct tree_caller
 	       same_process(draft->maker, caller->tid);
 }
 
-/* Looks among the drafts that have a name; true: ret_entry is the answer. */
+/*
+ * Looks among the drafts that have a name; true: ret_entry is the answer. *ret_hidden: there is one, which isn't for this
+ * caller; what the store has (others may have made it meanwhile) may not be cached.
+ */
 static bool lookup_named(struct tree *tree, const struct tree_caller *caller, int64_t parent,
-	const char *name, struct tree_entry *ret_entry)
+	const char *name, struct tree_entry *ret_entry, bool *ret_hidden)
 {
+	tree_lock(tree);
 	struct draft *draft = draft_find_name(tree, parent, name);
-	if (!draft)
-		return false;
-	if (draft_is_visible(draft, caller))
+	bool visible = draft && draft_is_visible(draft, caller);
+	if (visible)
 		draft_entry(draft, ret_entry);
-	else
-		no_entry(false, ret_entry);
-	return true;
+	tree_unlock(tree);
+	*ret_hidden = draft && !visible;
+	return visible;
 }
 
 /* The draft that writers of node share; made if there is none. */
@@ -191,9 +196,10 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 	} else if (gone) {
 		no_entry(false, ret_entry);
 	} else {
-		node_entry(tree, node, ret_entry);
+		const struct unseen *unseen = unseen_find(tree, node->id, node->version);
+		node_entry(tree, unseen ? &unseen->old : node, ret_entry);
 		/* While it is written it may not be cached: so the save has nothing to invalidate. */
-		ret_entry->lasting = !aside && !draft_find_node(tree, node->id);
+		ret_entry->lasting = !aside && !unseen && !draft_find_node(tree, node->id);
 	}
 	return 0;
 }
@@ -251,10 +257,8 @@ int tree_lookup(struct tree *tree, struct store_reader *reader, const struct tre
 	if (r < 0)
 		return -ENOENT;
 	int64_t parent = ino_get_id(dir);
-	tree_lock(tree);
-	bool found = lookup_named(tree, caller, parent, name, ret_entry);
-	tree_unlock(tree);
-	if (found)
+	bool hidden;
+	if (lookup_named(tree, caller, parent, name, ret_entry, &hidden))
 		return 0;
 	/* Each turn takes another replacement of the file in between two statements. */
 	for (int i = 0; i < LOOKUP_TURNS; i++) {
@@ -262,6 +266,8 @@ int tree_lookup(struct tree *tree, struct store_reader *reader, const struct tre
 		if (r != -ESTALE)
 			break;
 	}
+	if (r == 0 && hidden)
+		ret_entry->lasting = false;
 	return r;
 }
 
