@@ -51,7 +51,7 @@ struct echo_name {
 	const char *name; /* its last part */
 };
 
-/* One change to be repeated. All but `looked` is constant once it is queued. */
+/* One change to be repeated. What stands before `looked` is constant once it is queued. */
 struct echo_job {
 	uint64_t seq; /* ascending from 1 */
 	enum echo_op op;
@@ -60,8 +60,9 @@ struct echo_job {
 	struct echo_name from, to; /* to: only of a move */
 	bool looked; /* the process was told of `from` as it was; of a move: of both */
 	bool looked_to;
-	bool split; /* the move can't be repeated as one any more: a delete and an insert */
-	bool known; /* the kernel knows a directory that it is in */
+	bool sent_back; /* its system call was: it walks the path once more */
+	bool split;     /* the move can't be repeated as one any more: a delete and an insert */
+	bool known;     /* the kernel knows a directory that it is in */
 	bool sent;
 	struct echo_job *next;
 	UT_hash_handle hh; /* by from.hash: the newest job of a name */

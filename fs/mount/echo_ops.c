@@ -3,8 +3,8 @@
  * Answers the echo's process (echo.h): it is told of names as they were, and its system calls succeed where they are the change that
  * it was sent for, and do nothing. On the session threads; nothing here changes the store.
  *
- * Before a name is removed or moved, the process must have been told what it was: -ESTALE makes the kernel walk the path
- * once more with LOOKUP_REVAL (fs/namei.c), asking for names it has cached too. What follows from the kernel's
+ * Before a name is removed or moved, the process must have been told what it was, under the lock of its directory: -ESTALE makes the
+ * kernel walk the path once more with LOOKUP_REVAL (fs/namei.c), asking for names it has cached too. What follows from the kernel's
  * believing that an inode is removed (nlink 0, and a directory that takes no entries any more) must only ever befall those that
  * are.
  */
@@ -229,12 +229,25 @@ static bool is_last(fuse_req_t req, const struct echo_job *job, const struct ech
 	return !echo_has_later(mount->echo, job, name);
 }
 
+/*
+ * Is what the kernel is about to remove or move what the process was told of? Only if it was told on the second walk, within this very
+ * system call: then the kernel has held the directory's lock since, so that no look-up and no listing of another process can have
+ * put in its place what is there now.
+ */
+static bool is_confirmed(struct echo_job *job, bool looked)
+{
+	bool confirmed = job->sent_back && looked;
+	job->sent_back = !confirmed;
+	job->looked = job->looked_to = false;
+	return confirmed;
+}
+
 /* EBUSY: it was made again through this mount, which who watches it has seen. */
 static int check_remove(fuse_req_t req, struct echo_job *job)
 {
-	bool looked = job->looked && (job->op != ECHO_MOVE || job->split);
+	bool alone = job->op != ECHO_MOVE || job->split;
 	job->split = true;
-	if (!looked)
+	if (!is_confirmed(job, job->looked && alone))
 		return -ESTALE;
 	return is_present(req, &job->from) && is_last(req, job, &job->from) ? -EBUSY : 0;
 }
@@ -255,7 +268,7 @@ static void echo_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static int check_move(fuse_req_t req, struct echo_job *job)
 {
-	if (!job->looked || !job->looked_to)
+	if (!is_confirmed(job, job->looked && job->looked_to))
 		return -ESTALE;
 	job->split = (is_present(req, &job->from) && is_last(req, job, &job->from)) ||
 		     (!is_present(req, &job->to) && is_last(req, job, &job->to));
