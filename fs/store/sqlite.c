@@ -132,10 +132,24 @@ static int sqlite_begin_read(struct db *base)
 	return err;
 }
 
+/*
+ * Not sqlite3_busy_timeout(): it tries only every 100 ms in the end, and who tries so seldom among writers that never rest may not get
+ * the lock for seconds, while the kernel keeps readers from the directory that the change is about.
+ */
+static int wait_for_lock(void *arg, int tries)
+{
+	const struct sqlite_db *db = arg;
+	if (store_now_ms() >= db->deadline)
+		return 0;
+	sqlite3_sleep(tries < 100 ? 1 : 5);
+	return 1;
+}
+
 static int sqlite_begin_write(struct db *base, int timeout_ms)
 {
 	struct sqlite_db *db = (struct sqlite_db *)base;
-	sqlite3_busy_timeout(db->handle, timeout_ms);
+	db->deadline = store_now_ms() + timeout_ms;
+	sqlite3_busy_handler(db->handle, wait_for_lock, db);
 	return execute(db, "BEGIN IMMEDIATE");
 }
 

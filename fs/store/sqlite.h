@@ -12,6 +12,7 @@ struct sqlite_db {
 	sqlite3 *handle;
 	sqlite3_stmt *statements[N_SQL]; /* prepared when first used */
 	int64_t affected;
+	int64_t deadline; /* until when a transaction waits to begin; store_now_ms() */
 };
 
 /* ---- sqlite-error.c ---- */

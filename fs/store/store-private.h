@@ -89,6 +89,11 @@ int write_attr(struct db *db, int64_t id, const struct store_attr *attr);
 /* The name is fit and free, the parent is a directory. */
 int write_check_place(struct db *db, int64_t parent, const char *name);
 
+/* ---- txn.c ---- */
+
+/* CLOCK_MONOTONIC in milliseconds. */
+int64_t store_now_ms(void);
+
 /* ---- read.c ---- */
 
 /* The text that a statement gives for an id; the caller frees. -ESTALE where it gives none. */

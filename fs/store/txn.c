@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-static int64_t now_ms(void)
+int64_t store_now_ms(void)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -52,7 +52,7 @@ static int begin_taken(struct store *store, const struct store_origin *origin, i
 		err = store->engine->open(store, true, &store->writer);
 	if (err)
 		return err;
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - store_now_ms();
 	err = store->engine->begin_write(store->writer, left > 0 ? (int)left : 0);
 	if (err)
 		return err;
@@ -70,7 +70,7 @@ int store_begin(struct store *store, const struct store_origin *origin, int time
 	struct store_txn **ret_txn)
 {
 	int64_t deadline =
-		now_ms() + (timeout_ms < 0 ? store->options.busy_timeout_ms : timeout_ms);
+		store_now_ms() + (timeout_ms < 0 ? store->options.busy_timeout_ms : timeout_ms);
 	if (store->options.read_only)
 		return store_fail(-EROFS, "the database was opened read-only");
 	struct store_txn *txn = calloc(1, sizeof(*txn));
