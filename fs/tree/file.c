@@ -19,15 +19,17 @@ static bool wants_write(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
 }
 
-static struct tree_file *file_create(
-	struct tree *tree, struct content *content, struct draft *draft, bool writes)
+/* writer: who has opened it for writing, if that is so */
+static struct tree_file *file_create(struct tree *tree, struct content *content,
+	struct draft *draft, const struct tree_caller *writer)
 {
 	struct tree_file *file = calloc(1, sizeof(*file));
 	if (!file)
 		return NULL;
 	file->content = content;
 	file->draft = draft;
-	file->writes = writes;
+	file->writes = writer;
+	file->opener = writer ? caller_process(writer->tid) : 0;
 	tree_lock(tree);
 	DL_APPEND(tree->files, file);
 	tree_unlock(tree);
@@ -56,7 +58,7 @@ static int open_version(struct tree *tree, struct store_reader *reader,
 		return -ENOMEM;
 
 	r = load ? content_load(tree, reader, content) : 0;
-	struct tree_file *file = r < 0 ? NULL : file_create(tree, content, NULL, false);
+	struct tree_file *file = r < 0 ? NULL : file_create(tree, content, NULL, NULL);
 	if (!file) {
 		tree_lock(tree);
 		content_close(tree, content);
@@ -132,7 +134,8 @@ static int open_draft(struct tree *tree, struct store_reader *reader,
 			tree, caller, TICKET_ANY, wants_write(flags) ? TICKET_WRITE : TICKET_LOOK);
 
 	r = draft_load(tree, reader, draft, refresh);
-	struct tree_file *file = r < 0 ? NULL : file_create(tree, NULL, draft, wants_write(flags));
+	struct tree_file *file =
+		r < 0 ? NULL : file_create(tree, NULL, draft, wants_write(flags) ? caller : NULL);
 	if (!file) {
 		tree_lock(tree);
 		draft->files--;
@@ -247,7 +250,7 @@ static int create_file(struct tree *tree, struct store_reader *reader,
 		return r;
 
 	r = draft_load(tree, reader, draft, false);
-	struct tree_file *file = r < 0 ? NULL : file_create(tree, NULL, draft, true);
+	struct tree_file *file = r < 0 ? NULL : file_create(tree, NULL, draft, caller);
 	tree_lock(tree);
 	if (file) {
 		draft_entry(draft, ret_entry);
@@ -375,13 +378,19 @@ static void close_facts_init(struct close_facts *facts, const struct draft *draf
 }
 
 /* Is this close the end of a save? Looks at the caller, so without the lock. */
-static bool close_is_save(
-	const struct close_facts *facts, const struct tree_caller *caller, bool *ret_killed)
+static bool close_is_save(const struct close_facts *facts, const struct tree_caller *caller,
+	pid_t opener, bool *ret_killed)
 {
 	*ret_killed = facts->module && facts->only && caller_is_killed(caller->tid);
 	if (*ret_killed)
 		return false;
-	return !facts->only || !caller_has_duplicate(caller->tid, facts->name, facts->inos, 2);
+	if (!facts->only)
+		return true;
+	/* A child has inherited it, and who opened it is going to close it too. */
+	if (caller_process(caller->tid) != opener &&
+		caller_has_duplicate(opener, facts->name, facts->inos, 2))
+		return false;
+	return !caller_has_duplicate(caller->tid, facts->name, facts->inos, 2);
 }
 
 void tree_flush(struct tree *tree, const struct tree_caller *caller, struct tree_file *file,
@@ -400,7 +409,8 @@ void tree_flush(struct tree *tree, const struct tree_caller *caller, struct tree
 	tree_unlock(tree);
 
 	bool killed = false;
-	bool save = facts.save && (!closing || close_is_save(&facts, caller, &killed));
+	bool save =
+		facts.save && (!closing || close_is_save(&facts, caller, file->opener, &killed));
 	if (save) {
 		*ret_draft = draft;
 		return;

@@ -71,6 +71,7 @@ struct tree_file {
 	struct draft *draft;     /* or */
 	bool writes;
 	struct tree_file *prev, *next; /* in tree->files */
+	pid_t opener;                  /* the process; 0 unless it writes */
 };
 
 struct tree {
