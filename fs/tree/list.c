@@ -3,6 +3,7 @@
  * Listings: the store's entries by id, then what is only in memory. A position is the id of the last entry seen (a
  * draft's above POSITION_DRAFTS), so a listing that goes on later misses nothing that stayed.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,13 +71,23 @@ static int list_drafts(struct tree *tree, int64_t dir, int64_t after, struct lis
 	return r;
 }
 
+/* A directory that somebody else has removed can't be read, as everywhere. */
+static int check_there(struct store_reader *reader, int64_t dir)
+{
+	struct store_node node;
+	int r = store_get_node(reader, dir, &node);
+	return r == -ESTALE ? -ENOENT : r;
+}
+
 int tree_list(struct tree *tree, struct store_reader *reader, uint64_t dir, int64_t after,
 	tree_dirent_fn *fn, void *arg)
 {
 	struct listing listing = {.tree = tree, .fn = fn, .arg = arg};
 	int64_t id = ino_get_id(dir);
 	if (after < POSITION_DRAFTS) {
-		int r = store_list(reader, id, after, list_entry, &listing);
+		int r = after ? 0 : check_there(reader, id);
+		if (r == 0)
+			r = store_list(reader, id, after, list_entry, &listing);
 		if (r)
 			return r;
 		after = POSITION_DRAFTS;

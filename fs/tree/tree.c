@@ -286,6 +286,16 @@ static int getattr_unlinked(struct tree *tree, int64_t version, struct stat *ret
 	return r;
 }
 
+/* Somebody may have it open, or as working directory, as of any directory that is removed. */
+static int getattr_removed_dir(struct tree *tree, uint64_t ino, struct stat *ret_attr)
+{
+	struct store_node node = {
+		.id = ino_get_id(ino), .kind = STORE_DIR, .mode = -1, .uid = -1, .gid = -1};
+	tree_stat_node(tree, &node, ret_attr);
+	ret_attr->st_nlink = 0;
+	return 0;
+}
+
 bool tree_is_open(struct tree *tree, int64_t version)
 {
 	tree_lock(tree);
@@ -344,9 +354,10 @@ int tree_getattr(struct tree *tree, struct store_reader *reader, const struct tr
 	switch (ino_get_class(ino)) {
 	case INO_DIR:
 		r = store_get_node(reader, ino_get_id(ino), &node);
+		*ret_lasting = r == 0;
 		if (r == 0)
 			tree_stat_node(tree, &node, ret_attr);
-		return r;
+		return r == -ESTALE ? getattr_removed_dir(tree, ino, ret_attr) : r;
 	case INO_VERSION:
 		return getattr_version(tree, reader, caller, ino_get_id(ino), ret_attr);
 	case INO_DRAFT:
