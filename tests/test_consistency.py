@@ -3,11 +3,13 @@
 Four writers (two through a mount, one through another mount of the same database, one by SQL) and four readers (two of each mount) work
 for PYMODFS_CONSISTENCY_SECONDS (default 5; the full run is 60). What was done through a mount must be seen there at once when the call
 has returned; what was done elsewhere, and what only fsync was called for, within PYMODFS_PROPAGATION_MS (default 2000, because a
-loaded machine may let a process wait; each run prints how long it took at most).
+loaded machine may let a process wait; each run prints how long it took at most). The records of a run are kept in the directory
+PYMODFS_CONSISTENCY_LOGS, if that is given.
 """
 
 import os
 import unittest
+from pathlib import Path
 
 from tests.support import PYTHON, TOP, Process, TestCase, environment, is_mounted, pymodfs
 from tests.support.consistency import ABSENT, PRESENT, Seen, Write, violations
@@ -59,8 +61,12 @@ class JudgeTest(unittest.TestCase):
 
 
 class ConsistencyTest(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.logs = Path(os.environ.get('PYMODFS_CONSISTENCY_LOGS', self.dir))
+
     def client(self, role, number, place, top, *database):
-        log = self.dir / f'log{number}'
+        log = self.logs / f'log{number}'
         process = self.process(Process(PYTHON, '-m', 'tests.support.consistency_client', SECONDS, log, role, number, place, top,
                                        *database, cwd=TOP, env=environment(PYTHONDONTWRITEBYTECODE=1)))
         return process, log
@@ -93,10 +99,10 @@ class ConsistencyTest(TestCase):
         writes, seen = self.work(database, a, b)
         self.assertGreater(len(writes), 20 * SECONDS)
         self.assertGreater(len(seen), 200 * SECONDS)
+        late = sorted(float(line.split()[2]) for line in violations(writes, seen, 0) if line.startswith('stale'))
+        print(f'{len(writes)} writes, {len(seen)} observations; seen late: {len(late)}, the latest by {late[-5:]} ms', flush=True)
         found = violations(writes, seen, PROPAGATION)
         self.assertEqual(found[:20], [], f'{len(found)} violations in {len(writes)} writes and {len(seen)} observations')
-        late = [float(line.split()[2]) for line in violations(writes, seen, 0) if line.startswith('stale')]
-        print(f'{len(writes)} writes, {len(seen)} observations; seen late: {len(late)}, by {max(late, default=0):.1f} ms at most', flush=True)
 
     def test_on_sqlite(self):
         first = self.mount()

@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 import time
 import unittest
 
@@ -465,6 +466,36 @@ class SaveTest(OddCase):
         self.assertEqual(self.mnt.database.read('x'), b'V = 2\nW = 2\n')
         self.assertEqual(self.versions_of('x.py'), before + 2)
 
+    def test_programs_that_write_one_after_the_other_make_one_version(self):
+        (self.mnt.path / 'x.py').write_text('V = 0\n')
+        before = self.versions_of('x.py')
+        for script in ('(/bin/echo "V = 1"; /bin/echo "W = 1") > x.py', 'exec > x.py; /bin/echo "V = 1"; /bin/echo "W = 1"'):
+            with self.subTest(script):
+                run('/bin/sh', '-c', script, cwd=self.mnt.path)
+                self.assertEqual(self.mnt.database.read('x'), b'V = 1\nW = 1\n')
+                self.assertEqual(self.versions_of('x.py'), before + 1)
+                (self.mnt.path / 'x.py').write_text('V = 0\n')
+                before += 2
+
+    def test_a_program_that_is_started_meanwhile_saves_nothing(self):
+        with open(self.mnt.path / 'x.py', 'w', encoding='utf-8') as file:
+            file.write('V = 1\n')
+            file.flush()
+            run('/bin/true')
+            run(PYTHON, '-c', '')
+            self.assertIsNone(self.mnt.database.read('x'))
+            file.write('W = 1\n')
+        self.assertEqual(self.mnt.database.read('x'), b'V = 1\nW = 1\n')
+        with open(self.mnt.path / 'x.py', 'w', encoding='utf-8') as file:
+            subprocess.run(['/bin/echo', 'V = 2'], stdout=file, check=True)
+        self.assertEqual(self.mnt.database.read('x'), b'V = 2\n')
+        self.assertEqual(self.versions_of('x.py'), 2)
+
+    def test_who_inherits_a_file_saves_it_when_its_opener_is_gone(self):
+        script = '(exec > x.py; (/bin/echo "V = 1"; sleep 0.2; /bin/echo "W = 1") &)'
+        run('/bin/sh', '-c', script, cwd=self.mnt.path)
+        wait_until(lambda: self.mnt.database.read('x') == b'V = 1\nW = 1\n')
+
     def test_a_duplicated_descriptor_saves_once_at_its_last_close(self):
         fd = os.open(self.mnt.path / 'x.py', os.O_WRONLY | os.O_CREAT)
         copy = os.dup(fd)
@@ -553,6 +584,19 @@ class UnlinkTest(OddCase):
         self.mnt.umount()
         again = self.mount(database=self.mnt.database)
         self.assertTrue((again.path / 'on_a' / 'p' / 'q').is_dir())
+
+    def test_a_directory_that_another_program_removes_goes_on_being_a_removed_one(self):
+        self.mnt.database.put({'gone.a': ''})
+        wait_until(lambda: (self.mnt.path / 'gone').exists())
+        fd = os.open(self.mnt.path / 'gone', os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, fd)
+        self.mnt.database.delete('gone.a')
+        wait_until(lambda: not (self.mnt.path / 'gone').exists())
+        self.assertEqual(outcome(os.listdir, fd), [])
+        self.assertEqual(os.fstat(fd).st_nlink, 0)
+        self.assertEqual(outcome(os.stat, 'a.py', dir_fd=fd), 'ENOENT')
+        self.assertEqual(outcome(os.open, 'b.py', os.O_CREAT | os.O_WRONLY, dir_fd=fd), 'ENOENT')
+        self.assertEqual(outcome(os.mkdir, 'c', dir_fd=fd), 'ENOENT')
 
     def test_a_tree_is_removed(self):
         def calls(top, name):

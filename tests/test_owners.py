@@ -1,0 +1,203 @@
+"""Owners and modes say who may do what, for several users of one mount; and without allow_other nobody else gets in.
+
+Runs as root, to be several users: `nobody` and two made-up ones.
+"""
+
+import os
+import stat
+import unittest
+from pathlib import Path
+
+from tests.support import PYMODFS, PYTHON, TestCase, environment, is_mounted, run, wait_until
+
+ANNA, BERT = 1001, 1002
+NOBODY = 65534  # who mounts must have a name
+
+
+class OwnersCase(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.dir.chmod(0o755)
+
+    def as_user(self, uid, code, *args):
+        """Runs Python code as another user, without further groups; returns what it printed, or the name of the error."""
+        result = run('setpriv', f'--reuid={uid}', f'--regid={uid}', '--clear-groups', PYTHON, '-c',
+                     f'import errno, os, sys\ntry:\n    top = sys.argv[1]\n    {code}\n'
+                     'except OSError as error:\n    print(errno.errorcode[error.errno])',
+                     *args, env=environment(PYTHONDONTWRITEBYTECODE=1), cwd='/')
+        return result.stdout.strip()
+
+    def try_all(self, uid, top, calls):
+        return {call: self.as_user(uid, call, top) for call in calls}
+
+
+READS = ('print(open(f"{top}/a.py").read())', 'print(sorted(os.listdir(top)))', 'print(os.stat(f"{top}/a.py").st_size)')
+WRITES = ('open(f"{top}/a.py", "r+").close()', 'open(f"{top}/new.py", "x").close()', 'os.unlink(f"{top}/a.py")',
+          'os.rename(f"{top}/a.py", f"{top}/b.py")', 'os.mkdir(f"{top}/d")', 'os.truncate(f"{top}/a.py", 0)',
+          'os.chmod(f"{top}/a.py", 0o777)', 'os.chown(f"{top}/a.py", os.getuid(), -1)', 'os.utime(f"{top}/a.py", (1, 1))')
+
+
+class AllowOtherTest(OwnersCase):
+    def setUp(self):
+        super().setUp()
+        self.mnt = self.mount({'p.__init__': '', 'p.a': 'V = 1\n', 'q.__init__': '', 'q.a': 'V = 2\n'}, 'allow_other')
+        self.p, self.q = self.mnt.path / 'p', self.mnt.path / 'q'
+
+    def test_another_user_reads_what_is_for_all_and_cannot_change_it(self):
+        self.assertEqual(self.try_all(ANNA, self.p, READS), dict(zip(READS, ('V = 1', "['__init__.py', 'a.py']", '6'))))
+        for call, outcome in self.try_all(ANNA, self.p, WRITES).items():
+            self.assertIn(outcome, ('EACCES', 'EPERM'), call)
+        self.assertEqual(self.mnt.database.read('p.a'), b'V = 1\n')
+
+    def test_a_package_is_given_to_a_user_who_then_edits_it_while_others_cannot_even_look(self):
+        run('chown', '-R', f'{ANNA}:{ANNA}', self.p)
+        run('chmod', '-R', 'go=', self.p)
+        self.assertEqual(self.as_user(ANNA, 'open(f"{top}/a.py", "w").write("V = 3\\n")', self.p), '')
+        self.assertEqual(self.as_user(ANNA, 'open(f"{top}/new.py", "w").write("W = 3\\n")', self.p), '')
+        self.assertEqual((self.mnt.database.read('p.a'), self.mnt.database.read('p.new')), (b'V = 3\n', b'W = 3\n'))
+        self.assertEqual(((self.p / 'new.py').stat().st_uid, (self.p / 'new.py').stat().st_gid), (ANNA, ANNA))
+        for call, outcome in self.try_all(BERT, self.p, READS + WRITES).items():
+            self.assertEqual(outcome, 'EACCES', call)
+        self.assertEqual(self.as_user(BERT, READS[0], self.q), 'V = 2')
+        self.mnt.umount()
+        self.mnt.mount()
+        self.assertEqual(self.as_user(ANNA, READS[0], self.p), 'V = 3')
+        self.assertEqual(self.as_user(BERT, READS[0], self.p), 'EACCES')
+        self.mnt.database.update('p.a', 'V = 4\n')
+        wait_until(lambda: (self.p / 'a.py').read_text() == 'V = 4\n')
+        self.assertEqual(self.as_user(BERT, READS[0], self.p), 'EACCES')
+        self.assertEqual(stat.S_IMODE((self.p / 'a.py').stat().st_mode), 0o600)
+
+    def test_who_may_write_and_not_read(self):
+        os.chmod(self.p / 'a.py', 0o602)
+        self.assertEqual(self.as_user(ANNA, READS[0], self.p), 'EACCES')
+        self.assertEqual(self.as_user(ANNA, 'open(f"{top}/a.py", "w").write("V = 5\\n")', self.p), '')
+        self.assertEqual(self.mnt.database.read('p.a'), b'V = 5\n')
+        self.assertEqual(oct((self.p / 'a.py').stat().st_mode), oct(stat.S_IFREG | 0o602))
+
+    def test_a_drop_box_takes_files_and_shows_none(self):
+        os.chmod(self.p, 0o733)
+        self.assertEqual(self.as_user(ANNA, 'open(f"{top}/gift.py", "x").write("G = 1\\n")', self.p), '')
+        self.assertEqual(self.as_user(ANNA, READS[1], self.p), 'EACCES')
+        os.chmod(self.p, 0o1777)
+        self.assertEqual(self.as_user(BERT, 'os.unlink(f"{top}/gift.py")', self.p), 'EPERM')
+        self.assertEqual(self.as_user(ANNA, 'os.unlink(f"{top}/gift.py")', self.p), '')
+
+    def test_a_group_shares_a_package(self):
+        run('chown', '-R', f'root:{ANNA}', self.p)
+        run('chmod', '-R', 'g+w,o=', self.p)
+        os.chmod(self.p, 0o2770)
+        self.assertEqual(self.as_user(ANNA, 'open(f"{top}/a.py", "w").write("V = 6\\n")', self.p), '')
+        self.assertEqual(self.as_user(BERT, READS[0], self.p), 'EACCES')
+        self.assertEqual(self.mnt.database.read('p.a'), b'V = 6\n')
+
+    def test_the_owner_may_change_the_mode_and_not_the_owner(self):
+        os.chown(self.p / 'a.py', ANNA, ANNA)
+        self.assertEqual(self.as_user(ANNA, 'os.chmod(f"{top}/a.py", 0o640); print("done")', self.p), 'done')
+        self.assertEqual(self.as_user(ANNA, f'os.chown(f"{{top}}/a.py", {BERT}, -1)', self.p), 'EPERM')
+        self.assertEqual(self.as_user(ANNA, 'os.utime(f"{top}/a.py", (1e9, 1e9)); print("done")', self.p), 'done')
+        self.assertEqual((self.p / 'a.py').stat().st_mtime, 1e9)
+
+    def test_a_save_by_another_keeps_the_owner_and_a_rename_brings_its_own(self):
+        os.chown(self.p / 'a.py', BERT, BERT)
+        os.chmod(self.p / 'a.py', 0o666)
+        os.chmod(self.p, 0o777)
+        self.assertEqual(self.as_user(ANNA, 'open(f"{top}/a.py", "w").write("V = 7\\n")', self.p), '')
+        self.assertEqual((self.p / 'a.py').stat().st_uid, BERT)
+        self.assertEqual(self.as_user(ANNA, 'open(f"{top}/t", "w").write("V = 8\\n"); os.rename(f"{top}/t", f"{top}/a.py")', self.p), '')
+        self.assertEqual((self.p / 'a.py').stat().st_uid, ANNA)
+        self.assertEqual(self.mnt.database.read('p.a'), b'V = 8\n')
+
+    def test_what_is_hidden_stays_hidden_in_the_history(self):
+        (self.p / 'a.py').write_text('SECRET = 2\n')
+        os.chmod(self.p / 'a.py', 0o600)
+        history = self.mnt.control / 'history/p/a.py'
+        for version in os.listdir(history):
+            self.assertEqual(self.as_user(ANNA, 'print(open(top).read())', history / version), 'EACCES')
+        at = self.mnt.control / 'at' / str(self.mnt.generation()) / 'p/a.py'
+        self.assertEqual(self.as_user(ANNA, 'print(open(top).read())', at), 'EACCES')
+        self.assertEqual(self.as_user(ANNA, READS[0], self.q), 'V = 2')
+
+    def test_a_set_user_id_bit_is_kept_and_has_no_effect(self):
+        os.chmod(self.p / 'a.py', 0o4755)
+        self.assertEqual(oct(stat.S_IMODE((self.p / 'a.py').stat().st_mode)), oct(0o4755))
+        self.assertTrue(os.statvfs(self.mnt.path).f_flag & os.ST_NOSUID)
+        self.assertTrue(os.statvfs(self.mnt.path).f_flag & os.ST_NODEV)
+
+
+class PrivateMountTest(OwnersCase):
+    def test_nobody_else_gets_in_whatever_the_modes_say(self):
+        mnt = self.mount({'a': 'V = 1\n'})
+        os.chmod(mnt.path, 0o777)
+        os.chmod(mnt.path / 'a.py', 0o666)
+        os.listdir(mnt.path)
+        (mnt.path / 'a.py').read_text()
+        for call, outcome in self.try_all(ANNA, mnt.path, READS + WRITES).items():
+            self.assertEqual(outcome, 'EACCES', call)
+        self.assertEqual(self.as_user(ANNA, 'print(os.listdir(top))', mnt.control), 'EACCES')
+
+
+class UserMountTest(OwnersCase):
+    """A mount by a user who is not root.
+
+    /dev/fuse is for everybody on a Debian system, and for root alone in some containers: here it is for everybody meanwhile.
+    """
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        mode = stat.S_IMODE(os.stat('/dev/fuse').st_mode)
+        os.chmod('/dev/fuse', mode | 0o666)
+        cls.addClassCleanup(os.chmod, '/dev/fuse', mode)
+
+    def setUp(self):
+        super().setUp()
+        self.home = self.dir / 'home'
+        self.home.mkdir()
+        os.chown(self.home, NOBODY, NOBODY)
+        self.as_nobody = ['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups']
+        self.env = environment(HOME=self.home, XDG_CACHE_HOME=self.home / 'cache')
+        self.mnt = self.home / 'mnt'
+
+    def pymodfs(self, *args, check=True):
+        return run(*self.as_nobody, PYMODFS, *args, env=self.env, cwd=self.home, check=check)
+
+    def mount_as_nobody(self, *options):
+        self.pymodfs('init', 'a.db')
+        run(*self.as_nobody, 'mkdir', '-p', self.mnt)
+        self.pymodfs('mount', *options, 'a.db', 'mnt')
+        self.addCleanup(lambda: is_mounted(self.mnt) and self.pymodfs('umount', 'mnt'))
+
+    def test_only_that_user_gets_in_not_even_root(self):
+        self.mount_as_nobody()
+        self.assertEqual(self.as_user(NOBODY, 'open(f"{top}/a.py", "w").write("V = 1\\n")', self.mnt), '')
+        self.assertEqual(self.as_user(NOBODY, READS[0], self.mnt), 'V = 1')
+        self.assertEqual(self.as_user(NOBODY, 'print(os.stat(f"{top}/a.py").st_uid)', self.mnt), str(NOBODY))
+        self.assertEqual(self.as_user(BERT, READS[0], self.mnt), 'EACCES')
+        with self.assertRaises(PermissionError):
+            (self.mnt / 'a.py').read_text()
+        with self.assertRaises(PermissionError):
+            os.listdir(self.mnt)
+        imported = run(*self.as_nobody, PYTHON, '-c', 'import a; print(a.V)', cwd='/', env={**self.env, 'PYTHONPATH': str(self.mnt)})
+        self.assertEqual(imported.stdout, '1\n')
+        self.pymodfs('umount', 'mnt')
+        self.assertFalse(is_mounted(self.mnt))
+
+    def test_files_that_others_own_may_not_be_given_away(self):
+        self.mount_as_nobody()
+        self.as_user(NOBODY, 'open(f"{top}/a.py", "w").write("V = 1\\n")', self.mnt)
+        self.assertEqual(self.as_user(NOBODY, f'os.chown(f"{{top}}/a.py", {BERT}, -1)', self.mnt), 'EPERM')
+
+    def test_allow_other_is_refused_where_the_system_does_not_allow_it(self):
+        settings = Path('/etc/fuse.conf').read_text(encoding='utf-8')
+        self.assertNotRegex(settings, '(?m)^user_allow_other', 'this system allows it')
+        self.pymodfs('init', 'a.db')
+        run(*self.as_nobody, 'mkdir', self.mnt)
+        result = self.pymodfs('mount', '-o', 'allow_other', 'a.db', 'mnt', check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn('user_allow_other', result.stderr)
+        self.assertFalse(is_mounted(self.mnt))
+
+
+if __name__ == '__main__':
+    unittest.main()
