@@ -57,7 +57,8 @@ static mode_t type_of(enum store_kind kind)
 static bool past_attr(const struct mount *mount, fuse_ino_t ino, mode_t type, struct stat *ret_attr)
 {
 	bool lasting;
-	bool gone = tree_getattr(mount->tree, mount->reader, NULL, ino, ret_attr, &lasting) < 0;
+	bool gone = tree_getattr(mount->tree, mount->reader, NULL, ino, ret_attr, &lasting) < 0 ||
+		    (type == S_IFDIR && !ret_attr->st_nlink);
 	if (gone)
 		*ret_attr = (struct stat){
 			.st_ino = ino_synthetic(ino),
