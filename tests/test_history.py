@@ -8,7 +8,7 @@ import sqlite3
 import unittest
 from random import Random
 
-from tests.support import PYMODFS, Database, TestCase, pymodfs, run
+from tests.support import PYMODFS, Database, TestCase, files_of, pymodfs, run
 
 
 class HistoryTestCase(TestCase):
@@ -350,10 +350,82 @@ class RestoreTest(HistoryTestCase):
         pymodfs('restore', db.path, f'm@{number}')
         self.assertEqual(db.execute('SELECT max(id) FROM pymodfs_change'), before)
 
+    def test_everything_becomes_what_it_was_in_one_transaction(self):
+        db = self.database({'m': '1', 'p.__init__': '', 'p.b': '1', 'same': ''})
+        db.shell("UPDATE pymodfs_setting SET value = 1 WHERE key = 'resource_history';")
+        self.import_tree(db, {'data.txt': 'data', 'deep/er/file.bin': '1'})
+        states = {self.newest(db): self.state(db)}
+        db.update('m', '2')
+        db.delete('p.b')
+        states[self.newest(db)] = self.state(db)
+        mnt = self.mount(database=db)
+        (mnt.path / 'p').rename(mnt.path / 'q')
+        (mnt.path / 'data.txt').unlink()
+        (mnt.path / 'p').write_text('a file now')
+        (mnt.path / 'm').mkdir()
+        (mnt.path / 'm/__init__.py').write_text('')
+        mnt.umount()
+        states[self.newest(db)] = self.state(db)
+        first, second, third = states
+        for generation in (first, third, second, first, second, third):
+            pymodfs('restore', '--generation', generation, db.path)
+            self.assertEqual(self.state(db), states[generation])
+            self.assertEqual(pymodfs('diff', '--from', generation, db.path).stdout, '')
+            self.assertEqual(db.problems(), [])
+
+    def newest(self, db):
+        return db.execute('SELECT max(id) FROM pymodfs_change')[0][0]
+
+    def state(self, db):
+        out = self.dir / f'state{len(list(self.dir.iterdir()))}'
+        pymodfs('export', db.path, out)
+        return files_of(out)
+
+    def test_restoring_everything_is_itself_undone(self):
+        db = self.database({'m': '1', 'gone': '1'})
+        first = self.newest(db)
+        db.update('m', '2')
+        db.delete('gone')
+        db.put({'new': ''})
+        second, rows = self.newest(db), db.rows()
+        pymodfs('restore', '--generation', first, db.path)
+        self.assertEqual(db.rows(), {'m': b'1', 'gone': b'1'})
+        self.assertEqual({x['program'] for x in self.versions(db, 'gone') if x['change'] > second}, {'pymodfs restore'})
+        pymodfs('restore', '--generation', second, db.path)
+        self.assertEqual(db.rows(), rows)
+
+    def test_a_time_is_a_generation_too(self):
+        db = self.database({'m': '1'})
+        db.shell('UPDATE pymodfs_change SET time = time - 3 * 86400 * 1000000000;')
+        db.update('m', '2')
+        pymodfs('restore', '--generation', '2d', db.path)
+        self.assertEqual(db.read('m'), b'1')
+        self.assert_refused('restore', '--generation', '9d', db.path, names='the history begins later')
+
+    def test_what_would_be_restored_is_told_and_not_done(self):
+        db = self.database({'m': '1'})
+        first = self.newest(db)
+        db.update('m', '2')
+        found = json.loads(pymodfs('restore', '-n', '--json', '--generation', first, db.path).stdout)
+        self.assertEqual((found['changed'], found['dry_run'], db.read('m')), (1, True, b'2'))
+        pymodfs('restore', '-n', db.path, f'm@{self.numbers(db, "m")[0]}')
+        self.assertEqual(db.read('m'), b'2')
+
+    def test_a_state_that_is_no_longer_kept_is_refused_whole(self):
+        db = self.database({'a': '1', 'm': '1'})
+        first = self.newest(db)
+        db.update('a', '2')
+        db.update('m', '2')
+        db.shell(f'UPDATE pymodfs_version SET content = NULL WHERE id = {self.numbers(db, "m")[0]};')
+        self.assert_refused('restore', '--generation', first, db.path, names='m.py is no longer kept')
+        self.assertEqual(db.rows(), {'a': b'2', 'm': b'2'})
+
     def test_what_cannot_be_restored_is_named_and_nothing_changes(self):
         db = self.database({'m': 'one', 'dir.x': ''})
         before = db.execute('SELECT max(id) FROM pymodfs_change')
         self.assert_refused('restore', db.path, 'm', names='m@VERSION')
+        self.assert_refused('restore', db.path, names='--generation', status=2)
+        self.assert_refused('restore', '--generation', 999, db.path, names='999')
         self.assert_refused('restore', db.path, 'm@99', names='m@99')
         self.assert_refused('restore', db.path, 'nope', names='nope')
         self.assert_refused('restore', db.path, 'dir/x.py/y.py', names='dir/x.py/y.py')
@@ -412,6 +484,28 @@ class CheckTest(HistoryTestCase):
         db = self.database({'p.m': ''})
         self.assertEqual([(x['kind'], x['name']) for x in self.check(db, 0)], [('namespace', 'p')])
 
+    def test_sources_that_do_not_compile_are_told_with_their_line(self):
+        db = self.database({'ok': 'x = 1\n', 'p.bad': 'x = 1\ny = (\n', 'nul': b'x\0', 'latin': b'# coding: latin-1\nx = "\xe9"\n',
+                            'encoding': b'x = "\xe9"\n', 'p.__init__': 'import os; os.mkdir("executed")'})
+        found = {x['name']: x['message'] for x in self.check(db, 1) if x['kind'] == 'syntax'}
+        self.assertEqual(sorted(found), ['encoding.py', 'nul.py', 'p/bad.py'])
+        self.assertIn('line 2: ', found['p/bad.py'])
+        self.assertIn("problem: p/bad.py: line 2: '(' was never closed", pymodfs('check', db.path, check=False).stdout)
+        self.assertIn('0 problems', pymodfs('check', '--no-compile', db.path).stdout)
+
+    def test_modules_that_hide_the_standard_library_are_told(self):
+        db = self.database({'random': '', 'json.__init__': '', 'mine': '', 'p.__init__': '', 'p.random': ''})
+        found = [x['name'] for x in self.check(db, 1) if x['kind'] == 'stdlib']
+        self.assertEqual(sorted(found), ['json/__init__.py', 'random.py'])
+
+    def test_an_interpreter_that_is_not_there_or_fails_is_told(self):
+        db = self.database({'bad': '('})
+        result = pymodfs('check', '--python', self.dir / 'no-python', db.path)
+        self.assertIn('no-python: there is no such program; the sources were not compiled', result.stdout)
+        result = pymodfs('check', '--python', '/bin/false', db.path, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn('/bin/false: failed', result.stdout)
+
     def test_damage_is_told(self):
         db = self.database({f'm{i}': 'x' * 3000 for i in range(50)})
         run('/usr/bin/sqlite3', db.path, input='PRAGMA wal_checkpoint(TRUNCATE);')
@@ -423,6 +517,25 @@ class CheckTest(HistoryTestCase):
         result = pymodfs('check', db.path, check=False)
         self.assertEqual(result.returncode, 1)
         self.assertIn('problem: ', result.stdout)
+
+
+class DumpTest(HistoryTestCase):
+    def test_a_dump_restored_has_the_rows_and_the_history_and_mounts(self):
+        db = self.database({'a.b': 'x = 1\n', 'bytes': b'\0\xff\r\n'})
+        db.update('a.b', 'x = 2\n')
+        self.import_tree(db, {'data.txt': 'data'})
+        dump = db.shell('.dump')
+        copy = Database(self.dir / 'restored.db')
+        run('/usr/bin/sqlite3', '-bail', copy.path, input=dump)
+        self.assertEqual(copy.rows(), db.rows())
+        self.assertEqual(copy.problems(), [])
+        self.assertEqual(pymodfs('log', '--json', copy.path).stdout, pymodfs('log', '--json', db.path).stdout)
+        self.assertEqual(pymodfs('diff', db.path, copy.path).stdout, '')
+        mnt = self.mount(database=copy)
+        (mnt.path / 'a/b.py').write_text('x = 3\n')
+        self.assertEqual((mnt.path / 'data.txt').read_text(), 'data')
+        self.assertEqual([v['size'] for v in self.versions(copy, 'a.b')], [6, 6, 6])
+        self.assertEqual(db.read('a.b'), b'x = 2\n')
 
 
 class BackupTest(HistoryTestCase):

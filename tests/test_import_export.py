@@ -68,7 +68,7 @@ class StandardLibraryTest(TestCase):
 
     def test_export_gives_the_identical_tree_back(self):
         pymodfs('export', self.db.path, self.dir / 'out', timeout=120)
-        run('diff', '-r', self.tree, self.dir / 'out')
+        run('diff', '-r', '-x', '.pymodfs-export', self.tree, self.dir / 'out')
 
     def test_the_mount_shows_the_identical_tree(self):
         with Mount(self.db, self.dir / 'mnt', 'ro') as mnt:
@@ -165,6 +165,177 @@ class ImportTest(TestCase):
                        'SELECT i FROM n; CREATE TRIGGER slow BEFORE INSERT ON module BEGIN '
                        'SELECT count(*) FROM slow; END;')
         return database
+
+
+class TwoWayTest(TestCase):
+    """A directory that was exported and its database both change; what one side made is never lost to the other."""
+
+    def setUp(self):
+        super().setUp()
+        self.db = self.database({'a': '1', 'b': '1', 'p.__init__': '', 'p.m': '1'})
+        self.out = self.dir / 'out'
+        pymodfs('export', self.db.path, self.out)
+
+    def sum(self, *words):
+        return json.loads(pymodfs(*words, '--json', self.db.path, self.out).stdout)
+
+    def test_what_changed_on_one_side_alone_is_that_side_s(self):
+        (self.out / 'a.py').write_text('files')
+        self.db.update('b', 'database')
+        self.assertEqual(self.sum('import'), {'files': 4, 'new': 0, 'changed': 1, 'deleted': 0, 'kept': 1,
+                                              'conflicts': 0, 'dry_run': False})
+        self.assertEqual((self.db.read('a'), self.db.read('b')), (b'files', b'database'))
+        self.assertEqual(self.sum('export')['written'], 1)
+        self.assertEqual((self.out / 'b.py').read_text(), 'database')
+        self.assertEqual(pymodfs('diff', self.db.path, self.out).stdout, '')
+
+    def test_an_export_leaves_what_was_changed_in_the_directory(self):
+        (self.out / 'a.py').write_text('files')
+        self.db.update('b', 'database')
+        found = self.sum('export')
+        self.assertEqual((found['written'], found['kept']), (1, 1))
+        self.assertEqual(files_of(self.out), {'a.py': b'files', 'b.py': b'database', 'p/__init__.py': b'', 'p/m.py': b'1'})
+        self.assertEqual(self.sum('import')['changed'], 1)
+
+    def test_what_changed_on_both_sides_is_named_and_nothing_is_done(self):
+        for path in ('a.py', 'b.py', 'p/m.py'):
+            (self.out / path).write_text('files')
+        self.db.update('a', 'database')
+        self.db.update('p.m', 'database')
+        before, files = self.db.rows(), files_of(self.out)
+        for command, way_out in (('import', '--force'), ('export', '--overwrite')):
+            result = pymodfs(command, self.db.path, self.out, check=False)
+            self.assertEqual(result.returncode, 1)
+            for word in ('a.py: changed here and in the database', 'p/m.py: changed', '2 conflicts', way_out):
+                self.assertIn(word, result.stderr)
+            self.assertNotIn('b.py', result.stderr)
+            self.assertEqual((self.db.rows(), files_of(self.out)), (before, files))
+
+    def test_a_conflict_is_decided_for_either_side(self):
+        (self.out / 'a.py').write_text('files')
+        (self.out / 'b.py').write_text('files')
+        self.db.update('a', 'database')
+        result = pymodfs('import', '--skip-conflicts', self.db.path, self.out)
+        self.assertIn('1 conflicts skipped', result.stdout)
+        self.assertEqual((self.db.read('a'), self.db.read('b')), (b'database', b'files'))
+        pymodfs('import', '--force', self.db.path, self.out)
+        self.assertEqual(self.db.read('a'), b'files')
+        (self.out / 'a.py').write_text('files again')
+        self.db.update('a', 'database again')
+        pymodfs('export', '--skip-conflicts', self.db.path, self.out)
+        self.assertEqual((self.out / 'a.py').read_text(), 'files again')
+        pymodfs('export', '--overwrite', self.db.path, self.out)
+        self.assertEqual((self.out / 'a.py').read_text(), 'database again')
+        self.assert_refused('import', '--force', '--skip-conflicts', self.db.path, self.out, names='exclude', status=2)
+
+    def test_the_same_change_on_both_sides_is_no_conflict(self):
+        (self.out / 'a.py').write_text('same')
+        self.db.update('a', 'same')
+        self.assertEqual(self.sum('import')['conflicts'], 0)
+        self.assertEqual(self.sum('export')['conflicts'], 0)
+
+    def test_a_touched_file_is_not_a_changed_one(self):
+        (self.out / 'a.py').write_text('1')
+        self.db.update('a', 'database')
+        self.assertEqual(self.sum('import')['kept'], 1)
+        self.assertEqual(self.sum('export')['written'], 1)
+
+    def test_deletions_go_over_when_asked_for(self):
+        (self.out / 'p/__init__.py').unlink()
+        (self.out / 'p/m.py').unlink()
+        (self.out / 'p').rmdir()
+        self.db.delete('b')
+        self.db.put({'new': ''})
+        self.assertEqual(self.sum('import')['deleted'], 0)
+        self.assertEqual(self.sum('import', '--delete')['deleted'], 2)
+        self.assertEqual(sorted(self.db.rows()), ['a', 'new'])
+        self.assertEqual(self.db.execute("SELECT path FROM pymodfs_node WHERE kind = 'd'"), [('',)])
+        self.assertEqual(self.sum('export')['deleted'], 0)
+        self.assertTrue((self.out / 'b.py').exists())
+        self.assertEqual(self.sum('export', '--delete')['deleted'], 1)
+        self.assertEqual(sorted(files_of(self.out)), ['a.py', 'new.py'])
+
+    def test_a_deleted_file_whose_other_side_changed_is_a_conflict(self):
+        (self.out / 'a.py').unlink()
+        self.db.update('a', 'database')
+        (self.out / 'b.py').write_text('files')
+        self.db.delete('b')
+        for command, path in (('import', 'a.py'), ('export', 'b.py')):
+            result = pymodfs(command, '--delete', self.db.path, self.out, check=False)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(f'{path}: ', result.stderr)
+        self.assertEqual(self.db.read('a'), b'database')
+        self.assertEqual((self.out / 'b.py').read_text(), 'files')
+
+    def test_a_dry_run_tells_and_does_nothing(self):
+        (self.out / 'a.py').write_text('files')
+        (self.out / 'new.py').write_text('')
+        self.db.update('b', 'database')
+        before, record = self.db.rows(), (self.out / '.pymodfs-export').read_text()
+        self.assertEqual(pymodfs('import', '-n', self.db.path, self.out).stdout.splitlines()[:2],
+                         ['changed  a.py', 'new      new.py'])
+        self.assertIn('write    b.py\n', pymodfs('export', '-n', self.db.path, self.out).stdout)
+        pymodfs('export', '-n', self.db.path, self.dir / 'other')
+        self.assertFalse((self.dir / 'other').exists())
+        self.assertEqual((self.db.rows(), (self.out / '.pymodfs-export').read_text()), (before, record))
+
+    def test_a_record_of_another_database_counts_for_nothing(self):
+        other = self.database({'a': 'other'}, name='other.db')
+        self.assert_refused('export', other.path, self.out, names='--overwrite')
+        pymodfs('import', other.path, self.out)
+        self.assertEqual(other.read('a'), b'1')
+
+    def test_a_damaged_record_is_named(self):
+        record = self.out / '.pymodfs-export'
+        record.write_text(record.read_text() + 'nonsense\n')
+        self.assert_refused('import', self.db.path, self.out, names='.pymodfs-export is damaged')
+        record.write_text('nonsense\n')
+        self.assert_refused('export', self.db.path, self.out, names='.pymodfs-export')
+
+    def test_a_record_cannot_lead_out_of_the_directory(self):
+        victim = self.dir / 'victim.py'
+        victim.write_text('')
+        record = self.out / '.pymodfs-export'
+        record.write_text(record.read_text() + f'9\t0\t{victim.stat().st_mtime_ns}\t../victim.py\n')
+        pymodfs('export', '--delete', self.db.path, self.out)
+        self.assertTrue(victim.exists())
+
+    def test_names_of_any_bytes_are_recorded(self):
+        self.db.put({'tab\\t.back\\slash': '1'})
+        pymodfs('export', self.db.path, self.out)
+        self.assertEqual(self.sum('export')['written'], 0)
+        self.db.put({'tab\\t.back\\slash': '2'})
+        self.assertEqual(self.sum('export')['written'], 1)
+
+
+class PatternTest(TestCase):
+    FILES = {'a.py': b'', 'p/b.py': b'', 'p/tests/c.py': b'', 'tests/d.py': b'', 'data.txt': b''}
+
+    def test_an_import_takes_what_is_chosen(self):
+        for words, expected in ((['--exclude', 'tests'], ['a', 'p.b']), (['--include', 'p/*'], ['p.b', 'p.tests.c']),
+                                (['--include', '*.py', '--exclude', 'p/*'], ['a', 'tests.d'])):
+            with self.subTest(words):
+                database = self.database(name=f'{len(words)}{words[1][0]}.db')
+                for path, data in self.FILES.items():
+                    (self.dir / 'tree' / path).parent.mkdir(parents=True, exist_ok=True)
+                    (self.dir / 'tree' / path).write_bytes(data)
+                pymodfs('import', *words, database.path, self.dir / 'tree')
+                self.assertEqual(sorted(database.rows()), expected)
+
+    def test_an_export_writes_what_is_chosen(self):
+        database = self.database({'a': '', 'p.b': '', 'p.tests.c': '', 'tests.d': ''})
+        pymodfs('export', '--exclude', 'tests', database.path, self.dir / 'out')
+        self.assertEqual(sorted(files_of(self.dir / 'out')), ['a.py', 'p/b.py'])
+        self.assertFalse((self.dir / 'out/tests').exists())
+
+    def test_an_import_that_deletes_leaves_what_is_not_chosen(self):
+        database = self.database({'a': '', 'gone': '', 'p.gone': ''})
+        (self.dir / 'tree').mkdir()
+        (self.dir / 'tree/a.py').write_text('')
+        pymodfs('import', '--delete', '--exclude', 'p', database.path, self.dir / 'tree')
+        self.assertEqual(sorted(database.rows()), ['a', 'p.gone'])
+        pymodfs('import', '--delete', database.path, self.dir / 'tree')
+        self.assertEqual(sorted(database.rows()), ['a'])
 
 
 class ExportTest(TestCase):

@@ -3,11 +3,11 @@
  * pymodfs check: what is wrong in a database, and what may be.
  *
  * A problem is what somebody would want mended: damage, a row that can't be a path, a module and a package of
- * the same name, of which one can't be imported. A note is what may well be meant: a package without an __init__ is a namespace package.
+ * the same name, of which one can't be imported, a module that hides one of the standard library, a source that doesn't compile. A note is what may well be meant: a package without an __init__ is a namespace package.
  * The tree is walked in one snapshot. One thread.
  */
 #include "cli.h"
-#include "past.h"
+#include "compile.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -16,7 +16,10 @@
 #include <string.h>
 
 struct check {
-	bool json;
+	/* options */
+	bool json, no_compile;
+	const char *python;
+
 	long problems, notes;
 	struct store_reader *reader;
 };
@@ -233,6 +236,43 @@ static int check_dir(struct check *check, int64_t id, const char *path)
 	return err;
 }
 
+/* ---- what the interpreter says ---- */
+
+static int report_module(
+	void *arg, const struct filelist_file *file, bool stdlib, int line, const char *words)
+{
+	char *text;
+	int size = stdlib ? asprintf(&text, "hides the module of this name of the standard library")
+		   : line ? asprintf(&text, "line %d: %s", line, words)
+			  : asprintf(&text, "%s", words);
+	if (size < 0)
+		return -ENOMEM;
+	int err = report(
+		arg, true, stdlib ? "stdlib" : "syntax", file->path, strlen(file->path), text);
+	free(text);
+	return err;
+}
+
+/* An interpreter that isn't there is said, and is no failure: the rest of the check holds. */
+static int check_sources(struct check *check)
+{
+	const char *python = check->python ? check->python : COMPILE_PYTHON;
+	struct filelist modules;
+	int err = 0;
+	if (filelist_init(&modules, "the database", check->reader, INT64_MAX))
+		err = -EIO;
+	else
+		err = compile_all(&modules, python, report_module, check);
+	filelist_finish(&modules);
+	if (err == -ENOENT)
+		return report(check, false, "python", python, strlen(python),
+			"there is no such program; the sources were not compiled");
+	if (err == -EIO && !ferror(stdout))
+		return report(check, true, "python", python, strlen(python),
+			"failed; not all sources were compiled");
+	return err;
+}
+
 /* ---- the whole ---- */
 
 static void print_sum(const struct check *check, const struct store *store)
@@ -256,6 +296,8 @@ static int check_all(struct check *check, struct store *store)
 		err = store_hidden(check->reader, check_hidden, check);
 	if (!err)
 		err = check_dir(check, STORE_ROOT, "");
+	if (!err && !check->no_compile)
+		err = check_sources(check);
 	store_reader_destroy(check->reader);
 	if (err && ferror(stdout))
 		return cli_fail("can't write: %s", strerror(errno));
@@ -266,6 +308,10 @@ static int check_all(struct check *check, struct store *store)
 }
 
 static const struct cli_option options[] = {
+	{"no-compile", 0, CLI_FLAG, offsetof(struct check, no_compile), NULL, CLI_NOTHING,
+		"leave out what needs the interpreter"},
+	{"python", 0, CLI_TEXT, offsetof(struct check, python), "PROGRAM", CLI_FILE,
+		"the interpreter (default: " COMPILE_PYTHON ")"},
 	{"json", 0, CLI_FLAG, offsetof(struct check, json), NULL, CLI_NOTHING, "JSON, a line each"},
 	{0},
 };
@@ -287,9 +333,11 @@ const struct cli_command cmd_check = {
 	.operands = "DB",
 	.about = "Looks for what is wrong in the database DB: damage; rows that can't be files, "
 		 "and why; a module and\n"
-		 "a package of the same name. Notes packages without an __init__. The exit status "
-		 "is 1 when there is\n"
-		 "a problem; a note is none.\n",
+		 "a package of the same name; modules that hide one of the standard library; "
+		 "sources that don't\n"
+		 "compile (nothing is executed). Notes packages without an __init__. The exit "
+		 "status is 1 when there\n"
+		 "is a problem; a note is none.\n",
 	.options = options,
 	.size = sizeof(struct check),
 	.min = 1,

@@ -2,34 +2,41 @@
 /*
  * pymodfs export: the tree of the database into a directory.
  *
- * One snapshot is read, twice: once to see that nothing in the directory would be lost, once to write. Files
- * are written beside their place and renamed onto it. Directories are opened one below the other without
- * following links, and the database's names are checked, so that nothing is written outside DIR.
+ * One snapshot is read, twice: once to see that nothing in the directory would be lost, once to write. Directories are
+ * opened one below the other without following links, and the database's names are checked, so that nothing is written
+ * outside DIR.
+ *
+ * What was written is recorded (record.h), so that the next export can tell which files were changed since, and an import which
+ * rows. A file that changed on one side alone is that side's; one that changed on both is a conflict. One thread.
  */
-#include "cli.h"
+#include "choice.h"
+#include "place.h"
 #include "progress.h"
-#include "store.h"
+#include "record.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define DEPTH_MAX 2048 /* as deep as a path can be */
-#define TEMPORARY ".pymodfs-export.tmp"
 
 struct export
 {
-	bool overwrite; /* option */
+	/* options */
+	bool overwrite, dry_run, verbose, json, remove, skip;
+	struct choice choice;
+
 	const char *dir;
+	int top; /* -1: it isn't there */
 	struct store_reader *reader;
 	mode_t umask;
 	struct progress progress;
-	int64_t done;
+	struct record record, fresh; /* of before; of afterwards */
+	int64_t done, written, kept, deleted, conflicts, hidden;
 };
 
 /* A directory on both sides. */
@@ -102,124 +109,134 @@ static int list(
 
 /* ---- one file ---- */
 
-static int read_whole(int dirfd, const char *name, const struct stat *st, char **ret_data)
+enum action { ACTION_NONE, ACTION_WRITE, ACTION_KEEP, ACTION_CONFLICT };
+
+/* The path below the top; the caller frees. NULL: no memory. */
+static char *path_below(const struct export *export, const struct level *level, const char *name)
 {
-	char *data = malloc((size_t)st->st_size + 1);
-	ssize_t size = -1;
-	if (!data)
-		return -ENOMEM;
-	if (S_ISLNK(st->st_mode)) {
-		size = readlinkat(dirfd, name, data, (size_t)st->st_size + 1);
-	} else {
-		int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-		if (fd >= 0) {
-			size = read(fd, data, (size_t)st->st_size + 1);
-			close(fd);
-		}
-	}
-	if (size != st->st_size) {
-		free(data);
-		return size < 0 ? -errno : -EAGAIN;
-	}
-	*ret_data = data;
-	return 0;
+	const char *dir = level->path + strlen(export->dir);
+	char *path;
+	dir += strspn(dir, "/");
+	return asprintf(&path, "%s%s%s", dir, *dir ? "/" : "", name) < 0 ? NULL : path;
 }
 
-/* Does the file hold exactly these bytes? */
-static bool is_same(
-	const struct level *level, const struct listed *item, const void *data, size_t size)
+static void tell(const struct export *export, const char *what, const char *path)
 {
-	struct stat st;
-	char *there = NULL;
-	if (level->fd < 0 || fstatat(level->fd, item->name, &st, AT_SYMLINK_NOFOLLOW))
-		return false;
-	bool link = S_ISLNK(st.st_mode);
-	if ((!link && !S_ISREG(st.st_mode)) || link != (item->node.kind == STORE_LINK) ||
-		st.st_size != (off_t)size || read_whole(level->fd, item->name, &st, &there))
-		return false;
-	bool same = !memcmp(there, data, size);
-	free(there);
-	return same;
+	if (!export->json && (export->verbose || export->dry_run))
+		printf("%-8s %s\n", what, path);
 }
 
-static bool is_there(const struct level *level, const char *name)
+static enum action conflict(struct export *export, const char *path, const char *words)
 {
-	struct stat st;
-	return level->fd >= 0 && !fstatat(level->fd, name, &st, AT_SYMLINK_NOFOLLOW);
+	export->conflicts++;
+	cli_warn("%s: %s", path, words);
+	return ACTION_CONFLICT;
 }
 
-static int write_all(int fd, const char *data, size_t size)
+/* The contents differ. */
+static enum action decide(struct export *export, const char *path, const struct store_node *node,
+	const struct place *there, bool first)
 {
-	while (size) {
-		ssize_t n = write(fd, data, size);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			size -= (size_t)n;
-		}
-	}
-	return 0;
+	const struct record_entry *entry = record_find(&export->record, path);
+	if (export->overwrite)
+		return ACTION_WRITE;
+	if (!entry)
+		return first ? conflict(export, path,
+				       "differs from the database, and was not exported")
+			     : ACTION_CONFLICT;
+	if (!record_is_changed(entry, export->reader, there->mtime, there->data, there->size))
+		return ACTION_WRITE;
+	if (node->version == entry->version)
+		return ACTION_KEEP;
+	return first ? conflict(export, path,
+			       "changed here and in the database since it was exported")
+		     : ACTION_CONFLICT;
 }
 
-static int set_attributes(const struct export *export, int fd, const struct store_node *node)
+/* *ret_mtime: of what is there and stays. */
+static int find_action(struct export *export, const struct level *level, const struct listed *item,
+	const char *path, const void *data, size_t size, bool first, enum action *ret_action,
+	int64_t *ret_mtime)
 {
-	const struct timespec times[2] = {
-		{.tv_sec = node->mtime / 1000000000, .tv_nsec = node->mtime % 1000000000},
-		{.tv_sec = node->mtime / 1000000000, .tv_nsec = node->mtime % 1000000000},
-	};
-	mode_t mode = node->mode >= 0 ? (mode_t)node->mode & 0777 : 0666 & ~export->umask;
-	if (fchmod(fd, mode) || futimens(fd, times))
-		return -errno;
-	return 0;
-}
-
-static int write_temporary(const struct export *export, int dirfd, const struct listed *item,
-	const void *data, size_t size)
-{
-	unlinkat(dirfd, TEMPORARY, 0);
-	if (item->node.kind == STORE_LINK)
-		return symlinkat(data, dirfd, TEMPORARY) ? -errno : 0;
-	int fd = openat(
-		dirfd, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	int err = write_all(fd, data, size);
-	if (!err)
-		err = set_attributes(export, fd, &item->node);
-	if (close(fd) && !err)
-		err = -errno;
+	struct place there;
+	int err = place_read(level->fd, item->name, &there);
+	*ret_mtime = 0;
+	*ret_action = ACTION_WRITE;
+	if (err == -ENOENT)
+		return 0;
+	if (err)
+		return fail_at(level, item->name,
+			err == -EISDIR ? "is no file; it is one in the database" : strerror(-err));
+	*ret_mtime = there.mtime;
+	if (there.link == (item->node.kind == STORE_LINK) && there.size == size &&
+		!memcmp(there.data, data, size))
+		*ret_action = ACTION_NONE;
+	else if (!export->record.there && !export->overwrite)
+		err = fail_at(level, item->name,
+			"differs from the database; --overwrite replaces it; nothing was exported");
+	else
+		*ret_action = decide(export, path, &item->node, &there, first);
+	free(there.data);
 	return err;
 }
 
-static int write_file(const struct export *export, const struct level *level,
-	const struct listed *item, const void *data, size_t size)
+static int note(struct export *export, const struct listed *item, const char *path,
+	enum action action, size_t size, int64_t mtime)
 {
-	int err = write_temporary(export, level->fd, item, data, size);
-	if (!err && renameat(level->fd, TEMPORARY, level->fd, item->name))
-		err = -errno;
+	const struct record_entry *entry = record_find(&export->record, path);
+	if (action == ACTION_NONE || action == ACTION_WRITE)
+		return record_add(&export->fresh, path, item->node.version, (int64_t)size, mtime);
+	return entry ? record_add(&export->fresh, path, entry->version, entry->size, entry->mtime)
+		     : 0;
+}
+
+static int write_file(struct export *export, const struct level *level, const struct listed *item,
+	const char *path, const void *data, size_t size, int64_t *ret_mtime)
+{
+	int err = place_write(
+		level->fd, item->name, &item->node, export->umask, data, size, ret_mtime);
 	if (err)
-		unlinkat(level->fd, TEMPORARY, 0);
-	return err ? fail_at(level, item->name, strerror(-err)) : 0;
+		return fail_at(level, item->name, strerror(-err));
+	export->written++;
+	tell(export, "written", path);
+	return 0;
+}
+
+static int visit_content(struct export *export, const struct level *level,
+	const struct listed *item, const char *path, bool write)
+{
+	void *data;
+	size_t size;
+	enum action action;
+	int64_t mtime;
+	if (store_read(export->reader, item->node.version, &data, &size))
+		return fail_at(level, item->name, store_error());
+	int status = find_action(export, level, item, path, data, size, !write, &action, &mtime);
+	if (!status && write && action == ACTION_WRITE)
+		status = write_file(export, level, item, path, data, size, &mtime);
+	else if (!status && !write && export->dry_run && action == ACTION_WRITE) {
+		export->written++;
+		tell(export, "write", path);
+	}
+	export->kept += !status && action == ACTION_KEEP && write == !export->dry_run;
+	if (!status && write)
+		status = note(export, item, path, action, size, mtime);
+	free(data);
+	return status;
 }
 
 static int visit_file(
 	struct export *export, const struct level *level, const struct listed *item, bool write)
 {
-	void *data;
-	size_t size;
+	char *path = path_below(export, level, item->name);
+	if (!path)
+		return cli_fail("out of memory");
 	int status = 0;
-	if (store_read(export->reader, item->node.version, &data, &size))
-		return fail_at(level, item->name, store_error());
-	if (!is_same(level, item, data, size)) {
-		if (write)
-			status = write_file(export, level, item, data, size);
-		else if (is_there(level, item->name) && !export->overwrite)
-			status = fail_at(level, item->name,
-				"differs from the database; --overwrite replaces it; nothing was "
-				"exported");
-	}
-	free(data);
+	if (choice_has(&export->choice, path))
+		status = visit_content(export, level, item, path, write);
+	else if (write)
+		status = note(export, item, path, ACTION_KEEP, 0, 0);
+	free(path);
 	progress_show(&export->progress, ++export->done);
 	return status;
 }
@@ -260,6 +277,9 @@ static int visit_dir(
 	}
 	if (!status && write && item->node.mode >= 0 && fchmod(below.fd, mode))
 		status = fail_at(level, item->name, strerror(errno));
+	/* Nothing in it was chosen. */
+	if (!status && write && choice_is_made(&export->choice))
+		(void)unlinkat(level->fd, item->name, AT_REMOVEDIR);
 	if (below.fd >= 0)
 		close(below.fd);
 	return status;
@@ -273,18 +293,23 @@ static bool is_listed(const struct listing *listing, const char *name)
 	return false;
 }
 
+static bool is_stranger(const char *name)
+{
+	return is_file_name(name) && strcmp(name, RECORD_NAME) != 0;
+}
+
 /* Without --overwrite the directory holds nothing that the database has not. */
 static int check_strangers(
 	const struct export *export, const struct level *level, const struct listing *listing)
 {
-	int fd = level->fd < 0 || export->overwrite
+	int fd = level->fd < 0 || export->overwrite || export->record.there
 			 ? -1
 			 : openat(level->fd, ".", O_RDONLY | O_DIRECTORY);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 	int status = 0;
 	while (dir && !status && (entry = readdir(dir)))
-		if (is_file_name(entry->d_name) && !is_listed(listing, entry->d_name))
+		if (is_stranger(entry->d_name) && !is_listed(listing, entry->d_name))
 			status = fail_at(level, entry->d_name,
 				"is not in the database; --overwrite exports beside it; nothing "
 				"was exported");
@@ -321,28 +346,125 @@ static bool is_empty(int fd)
 	return empty;
 }
 
-static int export_tree(struct export *export, int64_t total)
+/* ---- what is gone in the database ---- */
+
+static bool is_in_database(const struct export *export, const char *path)
 {
-	struct level top = {.path = export->dir};
-	if (mkdir(export->dir, 0777) && errno != EEXIST)
+	struct store_node node;
+	return store_at_lookup(export->reader, INT64_MAX, path, &node) != -ENOENT;
+}
+
+/* Directories that have become empty go with it, but for those that the database has. */
+static void remove_dirs(const struct export *export, const char *path)
+{
+	char *dir = strdup(path), *slash;
+	while (dir && (slash = strrchr(dir, '/'))) {
+		const char *name;
+		*slash = '\0';
+		int fd = is_in_database(export, dir) ? -1
+						     : place_open_parent(export->top, dir, &name);
+		bool gone = fd >= 0 && !unlinkat(fd, name, AT_REMOVEDIR);
+		if (fd >= 0)
+			close(fd);
+		if (!gone)
+			break;
+	}
+	free(dir);
+}
+
+/* One that was exported, and that the database has no more. */
+static int visit_gone(struct export *export, const struct record_entry *entry, bool write)
+{
+	const char *name;
+	struct place there = {.data = NULL};
+	int fd = place_open_parent(export->top, entry->path, &name);
+	int err = fd < 0 ? fd : place_read(fd, name, &there);
+	bool changed = !err && record_is_changed(
+				       entry, export->reader, there.mtime, there.data, there.size);
+	bool go = !err && export->remove && (!changed || export->overwrite);
+	int status = 0;
+	free(there.data);
+	if (!err && export->remove && changed && !go && !write)
+		conflict(export, entry->path,
+			"changed here, and was deleted in the database, since it was exported");
+	if (go && write == !export->dry_run) {
+		export->deleted++;
+		tell(export, write ? "deleted" : "delete", entry->path);
+	}
+	if (go && write && unlinkat(fd, name, 0))
+		status = cli_fail("%s/%s: %s", export->dir, entry->path, strerror(errno));
+	else if (go && write)
+		remove_dirs(export, entry->path);
+	else if (!err && write)
+		status = record_add(
+			&export->fresh, entry->path, entry->version, entry->size, entry->mtime);
+	if (fd >= 0)
+		close(fd);
+	return status;
+}
+
+static int visit_all_gone(struct export *export, bool write)
+{
+	int status = 0;
+	for (size_t i = 0; i < export->record.n && !status; i++) {
+		const struct record_entry *entry = &export->record.entries[i];
+		if (!is_in_database(export, entry->path))
+			status = visit_gone(export, entry, write);
+	}
+	return status;
+}
+
+/* ---- the whole ---- */
+
+static int visit_all(struct export *export, bool write)
+{
+	const struct level top = {.fd = export->top, .path = export->dir};
+	int status = visit_level(export, STORE_ROOT, &top, write);
+	if (!status && export->record.there && export->top >= 0)
+		status = visit_all_gone(export, write);
+	if (!status && !write && export->conflicts && !export->skip)
+		status = cli_fail("%lld conflict%s, nothing was exported; --overwrite takes what "
+				  "is in the database, "
+				  "--skip-conflicts leaves the files",
+			(long long)export->conflicts, export->conflicts == 1 ? "" : "s");
+	return status;
+}
+
+static int open_top(struct export *export)
+{
+	if (!export->dry_run && mkdir(export->dir, 0777) && errno != EEXIST)
 		return cli_fail("%s: %s", export->dir, strerror(errno));
-	top.fd = open(export->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (top.fd < 0)
+	export->top = open(export->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (export->top < 0 && !(export->dry_run && errno == ENOENT))
 		return cli_fail("%s: %s", export->dir, strerror(errno));
-	bool empty = is_empty(top.fd);
-	progress_init(&export->progress, "exporting", empty ? total : 2 * total);
-	int status = empty ? 0 : visit_level(export, STORE_ROOT, &top, false);
+	return 0;
+}
+
+static int export_tree(struct export *export, int64_t total, const char *uuid)
+{
+	int status = open_top(export);
 	if (!status)
-		status = visit_level(export, STORE_ROOT, &top, true);
+		status = record_load(&export->record, export->dir, uuid);
+	if (status)
+		return status;
+	bool empty = export->top >= 0 && is_empty(export->top);
+	progress_init(&export->progress, "exporting", empty || export->dry_run ? total : 2 * total);
+	if (!empty || export->dry_run)
+		status = visit_all(export, false);
+	if (!status && !export->dry_run) {
+		status = visit_all(export, true);
+		/* Also after a failure: it says what was written. */
+		if (record_save(&export->fresh, export->dir, uuid))
+			status = CLI_FAILURE;
+	}
 	progress_finish(&export->progress, !status);
-	close(top.fd);
 	return status;
 }
 
 /* Rows that can't be files are named; the others are exported. */
 static int name_hidden(void *arg, const char *name, size_t size)
 {
-	*(bool *)arg = true;
+	((struct export *)arg)->hidden++;
 	fputs("pymodfs export: not a path, left out: ", stderr);
 	for (size_t i = 0; i < size; i++)
 		if ((unsigned char)name[i] < ' ')
@@ -353,25 +475,62 @@ static int name_hidden(void *arg, const char *name, size_t size)
 	return 0;
 }
 
-static int export_snapshot(struct export *export)
+static void report(const struct export *export, const struct store_counts *counts)
+{
+	if (export->json) {
+		printf("{\"modules\": %lld, \"files\": %lld, \"written\": %lld, \"kept\": %lld, "
+		       "\"deleted\": %lld, \"conflicts\": %lld, \"hidden\": %lld, \"dry_run\": "
+		       "%s}\n",
+			(long long)counts->modules, (long long)(counts->files + counts->links),
+			(long long)export->written, (long long)export->kept,
+			(long long)export->deleted, (long long)export->conflicts,
+			(long long)export->hidden, export->dry_run ? "true" : "false");
+		return;
+	}
+	printf("%lld modules, %lld other files; %lld %swritten", (long long)counts->modules,
+		(long long)(counts->files + counts->links), (long long)export->written,
+		export->dry_run ? "to be " : "");
+	if (export->deleted)
+		printf(", %lld deleted", (long long)export->deleted);
+	if (export->kept)
+		printf(", %lld changed here and left alone", (long long)export->kept);
+	if (export->conflicts)
+		printf(", %lld conflicts skipped", (long long)export->conflicts);
+	putchar('\n');
+}
+
+static int export_snapshot(struct export *export, const struct store *store)
 {
 	struct store_counts counts;
-	bool hidden = false;
 	if (store_count(export->reader, &counts))
 		return cli_fail("%s", store_error());
-	int status = export_tree(export, counts.modules + counts.files + counts.links);
+	int status = export_tree(
+		export, counts.modules + counts.files + counts.links, store_uuid(store));
 	if (status)
 		return status;
-	if (store_hidden(export->reader, name_hidden, &hidden))
+	if (store_hidden(export->reader, name_hidden, export))
 		return cli_fail("%s", store_error());
-	printf("%lld modules, %lld other files\n", (long long)counts.modules,
-		(long long)(counts.files + counts.links));
-	return hidden ? CLI_FAILURE : 0;
+	report(export, &counts);
+	return export->hidden ? CLI_FAILURE : 0;
 }
 
 static const struct cli_option options[] = {
 	{"overwrite", 0, CLI_FLAG, offsetof(struct export, overwrite), NULL, CLI_NOTHING,
 		"DIR may hold anything: files that differ are replaced, others left alone"},
+	{"include", 0, CLI_WORDS, offsetof(struct export, choice.include), "PATTERN", CLI_NOTHING,
+		"write only what matches; see: pymodfs help patterns"},
+	{"exclude", 0, CLI_WORDS, offsetof(struct export, choice.exclude), "PATTERN", CLI_NOTHING,
+		"don't write what matches"},
+	{"delete", 0, CLI_FLAG, offsetof(struct export, remove), NULL, CLI_NOTHING,
+		"remove files that were exported and that DB has no more"},
+	{"skip-conflicts", 0, CLI_FLAG, offsetof(struct export, skip), NULL, CLI_NOTHING,
+		"where both changed, leave the file as it is, and write the rest"},
+	{"dry-run", 'n', CLI_FLAG, offsetof(struct export, dry_run), NULL, CLI_NOTHING,
+		"only tell what would be written"},
+	{"verbose", 'v', CLI_FLAG, offsetof(struct export, verbose), NULL, CLI_NOTHING,
+		"tell each file that is written"},
+	{"json", 0, CLI_FLAG, offsetof(struct export, json), NULL, CLI_NOTHING,
+		"the sum as one JSON object"},
 	{0},
 };
 
@@ -381,15 +540,22 @@ static int run(void *arg, int argc, char **argv)
 	struct export *export = arg;
 	struct store *store;
 	export->dir = argv[1];
+	export->top = -1;
 	export->umask = umask(0);
 	umask(export->umask);
+	if (export->overwrite && export->skip)
+		return cli_usage("--overwrite and --skip-conflicts exclude each other");
 	if (store_open(argv[0], &store_options, &store))
 		return cli_fail("%s", store_error());
 	int status = CLI_FAILURE;
 	if (store_reader_create(store, &export->reader) || store_reader_begin(export->reader))
 		cli_fail("%s", store_error());
 	else
-		status = export_snapshot(export);
+		status = export_snapshot(export, store);
+	if (export->top >= 0)
+		close(export->top);
+	record_finish(&export->fresh);
+	record_finish(&export->record);
 	store_reader_destroy(export->reader);
 	store_close(store);
 	return status;
@@ -401,8 +567,12 @@ const struct cli_command cmd_export = {
 	.operands = "DB DIR",
 	.about = "Writes the tree that a mount of the database DB shows to the directory DIR, with "
 		 "modes and times.\n"
-		 "DIR is made if it isn't there; otherwise it must be empty or hold the same "
-		 "already.\n",
+		 "DIR is made if it isn't there; otherwise it must be empty, hold the same "
+		 "already, or have been\n"
+		 "written by export before: then what changed in DIR alone since is left alone, "
+		 "and what changed in\n"
+		 "both is a conflict: it is named, and nothing is exported. DIR/.pymodfs-export "
+		 "keeps what was written.\n",
 	.options = options,
 	.size = sizeof(struct export),
 	.min = 2,

@@ -3,31 +3,56 @@
  * pymodfs import: a directory into the database, in one transaction.
  *
  * First the tree is walked and everything that can be refused is found; then one transaction takes it in. What
- * is there already with the same bytes is left alone, so that repeating an import changes nothing. Nothing
- * is removed.
+ * is there already with the same bytes is left alone, so that repeating an import changes nothing.
+ *
+ * A directory that was exported (record.h) is taken in with care: what changed on one side alone is that side's, and what
+ * changed on both is a conflict, which ends the import with nothing done. One thread.
  */
-#include "cli.h"
+#include "choice.h"
+#include "filelist.h"
 #include "progress.h"
-#include "store.h"
-#include "tree_walk.h"
+#include "record.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct import {
-	bool modules_only, all; /* options */
+	/* options */
+	bool modules_only, all, dry_run, verbose, json, remove, force, skip;
+	struct choice choice;
+
 	const char *dir;
 	mode_t umask;
 	struct store_txn *txn;
 	struct store_reader *reader; /* the transaction's */
 	struct walk walk;
-	int64_t files, changed;
+	struct record record, fresh; /* of before; of afterwards */
+	int64_t files, created, changed, deleted, kept, conflicts;
 };
+
+enum action { ACTION_TAKE, ACTION_LEAVE, ACTION_CONFLICT };
+
+/* ---- saying ---- */
+
+static int fail_item(const struct walk_item *item, const char *words)
+{
+	return cli_fail("%s: %s; nothing was imported", item->path, words);
+}
+
+static void tell(const struct import *import, const char *what, const char *path)
+{
+	if (!import->json && (import->verbose || import->dry_run))
+		printf("%-8s %s\n", what, path);
+}
+
+static void conflict(struct import *import, const char *path, const char *words)
+{
+	import->conflicts++;
+	cli_warn("%s: %s", path, words);
+}
 
 /* ---- one item ---- */
 
@@ -51,20 +76,22 @@ static enum store_kind kind_for(const struct walk_item *item)
 	return S_ISDIR(item->mode) ? STORE_DIR : S_ISLNK(item->mode) ? STORE_LINK : STORE_FILE;
 }
 
-static int fail_item(const struct walk_item *item, const char *words)
+static const char *path_of(const struct import *import, const struct walk_item *item)
 {
-	return cli_fail("%s: %s; nothing was imported", item->path, words);
+	return walk_below(item, import->dir);
 }
 
 static int create(struct import *import, struct walk_item *item, int64_t parent, const void *data,
-	size_t size)
+	size_t size, struct store_node *ret_node)
 {
 	struct store_attr attr = attr_for(import, item);
-	struct store_node node;
-	if (store_create(import->txn, parent, item->name, kind_for(item), &attr, data, size, &node))
+	if (store_create(
+		    import->txn, parent, item->name, kind_for(item), &attr, data, size, ret_node))
 		return fail_item(item, store_error());
-	item->id = node.id;
-	import->changed += !S_ISDIR(item->mode);
+	if (!S_ISDIR(item->mode)) {
+		import->created++;
+		tell(import, "new", path_of(import, item));
+	}
 	return 0;
 }
 
@@ -81,59 +108,202 @@ static bool is_same(
 	return same;
 }
 
+/* node NULL: the database has nothing there. The contents are known to differ. */
+static enum action decide(struct import *import, const struct walk_item *item,
+	const struct store_node *node, const void *data, size_t size)
+{
+	const char *path = path_of(import, item);
+	const struct record_entry *entry = record_find(&import->record, path);
+	if (!import->record.there || import->force || (!entry && !node))
+		return ACTION_TAKE;
+	if (!entry) {
+		conflict(import, path, "is new here and, otherwise, in the database");
+		return ACTION_CONFLICT;
+	}
+	bool here = record_is_changed(entry, import->reader, item->mtime, data, size);
+	bool there = !node || node->version != entry->version;
+	if (here && there)
+		conflict(import, path,
+			node ? "changed here and in the database since it was exported"
+			     : "changed here, and was deleted in the database, since it was "
+			       "exported");
+	return here && there ? ACTION_CONFLICT : here ? ACTION_TAKE : ACTION_LEAVE;
+}
+
 /* Brings a file or link that is there up to date. */
 static int update(struct import *import, struct walk_item *item, const struct store_node *node,
-	const void *data, size_t size)
+	const void *data, size_t size, struct store_node *ret_node)
 {
-	struct store_node after;
-	bool link = S_ISLNK(item->mode);
-	if (link == (node->kind == STORE_LINK) && is_same(import, node, data, size))
-		return 0;
-	if (link != (node->kind == STORE_LINK)) {
+	if (S_ISLNK(item->mode) != (node->kind == STORE_LINK)) {
 		if (store_unlink(import->txn, node->id))
 			return fail_item(item, store_error());
-		return create(import, item, node->parent, data, size);
+		return create(import, item, node->parent, data, size, ret_node);
 	}
-	if (store_write(import->txn, node->id, data, size, &after))
+	if (store_write(import->txn, node->id, data, size, ret_node))
 		return fail_item(item, store_error());
 	import->changed++;
+	tell(import, "changed", path_of(import, item));
 	return 0;
 }
 
-static int take(struct import *import, struct walk_item *item, int64_t parent, const void *data,
+/* What the next record says of it: as it is now, or, where it was left alone, as before. */
+static int note(struct import *import, const struct walk_item *item, bool taken, int64_t version,
 	size_t size)
+{
+	const char *path = path_of(import, item);
+	const struct record_entry *entry = record_find(&import->record, path);
+	if (!import->record.there)
+		return 0;
+	if (taken)
+		return record_add(&import->fresh, path, version, (int64_t)size, item->mtime);
+	return entry ? record_add(&import->fresh, path, entry->version, entry->size, entry->mtime)
+		     : 0;
+}
+
+static int take_file(struct import *import, struct walk_item *item, int64_t parent,
+	const void *data, size_t size)
+{
+	struct store_node node, after;
+	int err = store_lookup(import->reader, parent, item->name, &node);
+	if (err && err != -ENOENT)
+		return fail_item(item, store_error());
+	if (!err && node.kind == STORE_DIR)
+		return fail_item(item, "is a directory in the database");
+	if (!err && S_ISLNK(item->mode) == (node.kind == STORE_LINK) &&
+		is_same(import, &node, data, size))
+		return note(import, item, true, node.version, size);
+	enum action action = decide(import, item, err ? NULL : &node, data, size);
+	if (action != ACTION_TAKE) {
+		import->kept += action == ACTION_LEAVE;
+		return note(import, item, false, 0, 0);
+	}
+	int status = err ? create(import, item, parent, data, size, &after)
+			 : update(import, item, &node, data, size, &after);
+	return status ? status : note(import, item, true, after.version, size);
+}
+
+static int take_dir(struct import *import, struct walk_item *item, int64_t parent)
 {
 	struct store_node node;
 	int err = store_lookup(import->reader, parent, item->name, &node);
-	if (err == -ENOENT)
-		return create(import, item, parent, data, size);
-	if (err)
+	if (err && err != -ENOENT)
 		return fail_item(item, store_error());
-	item->id = node.id;
-	if (S_ISDIR(item->mode) != (node.kind == STORE_DIR))
-		return fail_item(item, node.kind == STORE_DIR ? "is a directory in the database"
-							      : "is a file in the database");
-	return S_ISDIR(item->mode) ? 0 : update(import, item, &node, data, size);
+	if (!err && node.kind != STORE_DIR)
+		return fail_item(item, "is a file in the database");
+	int status = err ? create(import, item, parent, NULL, 0, &node) : 0;
+	if (!status)
+		item->id = node.id;
+	return status;
+}
+
+/* Is it chosen, and of a kind that is wanted? */
+static bool is_wanted(const struct import *import, const struct walk_item *item, int64_t parent)
+{
+	bool module;
+	if (!choice_has(&import->choice, path_of(import, item)))
+		return false;
+	return !import->modules_only ||
+	       (S_ISREG(item->mode) &&
+		       !store_is_module(import->reader, parent, item->name, &module) && module);
 }
 
 static int import_item(struct import *import, struct walk_item *item)
 {
 	int64_t parent = item->parent < 0 ? STORE_ROOT : import->walk.items[item->parent].id;
-	void *data = NULL;
-	size_t size = 0;
-	bool module = true;
-	if (import->modules_only && !S_ISDIR(item->mode) &&
-		(store_is_module(import->reader, parent, item->name, &module) || !module ||
-			!S_ISREG(item->mode)))
-		return 0;
-	if (!S_ISDIR(item->mode)) {
-		int err = walk_read(item, &data, &size);
-		if (err)
-			return fail_item(item, strerror(-err));
-		import->files++;
-	}
-	int status = take(import, item, parent, data, size);
+	void *data;
+	size_t size;
+	if (S_ISDIR(item->mode))
+		return item->id < 0 ? 0 : take_dir(import, item, parent);
+	if (parent < 0 || !is_wanted(import, item, parent))
+		return note(import, item, false, 0, 0);
+	int err = walk_read(item, &data, &size);
+	if (err)
+		return fail_item(item, strerror(-err));
+	import->files++;
+	int status = take_file(import, item, parent, data, size);
 	free(data);
+	return status;
+}
+
+/* ---- what is gone here ---- */
+
+static bool is_here(const struct import *import, const char *path)
+{
+	struct stat st;
+	char *file;
+	if (asprintf(&file, "%s/%s", import->dir, path) < 0)
+		return true;
+	bool here = !lstat(file, &st);
+	free(file);
+	return here;
+}
+
+/* With a record: only what was exported and is gone since. Without one everything that isn't here. */
+static bool is_to_go(struct import *import, const struct filelist_file *file)
+{
+	const struct record_entry *entry = record_find(&import->record, file->path);
+	if (file->kind == STORE_DIR || !choice_has(&import->choice, file->path) ||
+		(import->modules_only && file->kind != STORE_MODULE) ||
+		(!import->all && walk_leaves_out(file->path)) || is_here(import, file->path))
+		return false;
+	if (!import->record.there || import->force)
+		return true;
+	if (entry && entry->version != file->version)
+		conflict(import, file->path,
+			"was deleted here, and changed in the database, since it was exported");
+	return entry && entry->version == file->version;
+}
+
+/* A directory that has become empty and isn't here goes too, and what is above it. */
+static void remove_dirs(const struct import *import, const char *path, int64_t parent)
+{
+	struct store_node node;
+	char *dir = strdup(path), *slash;
+	while (dir && (slash = strrchr(dir, '/'))) {
+		*slash = '\0';
+		if (is_here(import, dir) || store_get_node(import->reader, parent, &node) ||
+			store_rmdir(import->txn, parent))
+			break;
+		parent = node.parent;
+	}
+	free(dir);
+}
+
+static int remove_one(struct import *import, const struct filelist_file *file)
+{
+	struct store_node node;
+	int err = store_get_node(import->reader, file->id, &node);
+	if (!err)
+		err = store_unlink(import->txn, file->id);
+	if (err)
+		return cli_fail("%s: %s; nothing was imported", file->path, store_error());
+	import->deleted++;
+	tell(import, "deleted", file->path);
+	remove_dirs(import, file->path, node.parent);
+	return 0;
+}
+
+static int remove_gone(struct import *import)
+{
+	struct filelist list;
+	int status = filelist_init(&list, "the database", import->reader, INT64_MAX);
+	for (size_t i = 0; i < list.n && !status; i++)
+		if (is_to_go(import, &list.files[i]))
+			status = remove_one(import, &list.files[i]);
+	filelist_finish(&list);
+	return status;
+}
+
+/* What is neither here nor wanted away stays in the record. */
+static int note_gone(struct import *import)
+{
+	int status = 0;
+	for (size_t i = 0; i < import->record.n && !status; i++) {
+		const struct record_entry *entry = &import->record.entries[i];
+		if (!import->remove && !is_here(import, entry->path))
+			status = record_add(&import->fresh, entry->path, entry->version,
+				entry->size, entry->mtime);
+	}
 	return status;
 }
 
@@ -146,17 +316,66 @@ static int check_item(const struct walk_item *item)
 	return 0;
 }
 
+/* Directories in which nothing is chosen are passed over: their id is -1. */
+static void choose_dirs(struct import *import)
+{
+	bool made = choice_is_made(&import->choice);
+	for (size_t i = 0; i < import->walk.n; i++)
+		import->walk.items[i].id = made ? -1 : 0;
+	for (size_t i = import->walk.n; i > 0 && made; i--) {
+		const struct walk_item *item = &import->walk.items[i - 1];
+		bool chosen = S_ISDIR(item->mode)
+				      ? item->id >= 0
+				      : choice_has(&import->choice, path_of(import, item));
+		if (chosen && item->parent >= 0)
+			import->walk.items[item->parent].id = 0;
+	}
+}
+
 static int import_items(struct import *import)
 {
 	struct progress progress;
 	int status = 0;
+	choose_dirs(import);
 	progress_init(&progress, "importing", (int64_t)import->walk.n);
 	for (size_t i = 0; i < import->walk.n && !status; i++) {
 		status = import_item(import, &import->walk.items[i]);
 		progress_show(&progress, (int64_t)i + 1);
 	}
+	if (!status && import->remove)
+		status = remove_gone(import);
 	progress_finish(&progress, !status);
+	if (!status && import->conflicts && !import->skip)
+		status = cli_fail("%lld conflict%s, nothing was imported; --force takes the files "
+				  "as they are "
+				  "here, --skip-conflicts leaves what is in the database",
+			(long long)import->conflicts, import->conflicts == 1 ? "" : "s");
 	return status;
+}
+
+static int report(const struct import *import)
+{
+	if (import->json) {
+		printf("{\"files\": %lld, \"new\": %lld, \"changed\": %lld, \"deleted\": %lld, "
+		       "\"kept\": %lld, "
+		       "\"conflicts\": %lld, \"dry_run\": %s}\n",
+			(long long)import->files, (long long)import->created,
+			(long long)import->changed, (long long)import->deleted,
+			(long long)import->kept, (long long)import->conflicts,
+			import->dry_run ? "true" : "false");
+		return 0;
+	}
+	printf("%lld files, %lld new or changed%s", (long long)import->files,
+		(long long)(import->created + import->changed),
+		import->dry_run ? " (not imported)" : "");
+	if (import->deleted)
+		printf(", %lld deleted", (long long)import->deleted);
+	if (import->kept)
+		printf(", %lld newer in the database and left alone", (long long)import->kept);
+	if (import->conflicts)
+		printf(", %lld conflicts skipped", (long long)import->conflicts);
+	putchar('\n');
+	return 0;
 }
 
 static int import_all(struct import *import, struct store *store)
@@ -171,15 +390,18 @@ static int import_all(struct import *import, struct store *store)
 		return cli_fail("%s: %s", store_url(store), store_error());
 	import->reader = store_txn_reader(import->txn);
 	int status = import_items(import);
-	if (status) {
+	if (status || import->dry_run) {
 		store_abort(import->txn);
-		return status;
+		return status ? status : report(import);
 	}
 	if (store_commit(import->txn, &change))
 		return cli_fail("%s: %s; nothing was imported", store_url(store), store_error());
-	printf("%lld files, %lld new or changed\n", (long long)import->files,
-		(long long)import->changed);
-	return 0;
+	if (import->record.there) {
+		status = note_gone(import);
+		if (!status)
+			status = record_save(&import->fresh, import->dir, store_uuid(store));
+	}
+	return status ? status : report(import);
 }
 
 static const struct cli_option options[] = {
@@ -187,6 +409,22 @@ static const struct cli_option options[] = {
 		"take nothing but .py files that become rows of the table"},
 	{"all", 0, CLI_FLAG, offsetof(struct import, all), NULL, CLI_NOTHING,
 		"also take bytecode, editors' and version control's own files"},
+	{"include", 0, CLI_WORDS, offsetof(struct import, choice.include), "PATTERN", CLI_NOTHING,
+		"take only what matches; see: pymodfs help patterns"},
+	{"exclude", 0, CLI_WORDS, offsetof(struct import, choice.exclude), "PATTERN", CLI_NOTHING,
+		"don't take what matches"},
+	{"delete", 0, CLI_FLAG, offsetof(struct import, remove), NULL, CLI_NOTHING,
+		"delete from the database what DIR has no more"},
+	{"force", 0, CLI_FLAG, offsetof(struct import, force), NULL, CLI_NOTHING,
+		"where both changed since an export, take what DIR has"},
+	{"skip-conflicts", 0, CLI_FLAG, offsetof(struct import, skip), NULL, CLI_NOTHING,
+		"where both changed, leave the database as it is, and take the rest"},
+	{"dry-run", 'n', CLI_FLAG, offsetof(struct import, dry_run), NULL, CLI_NOTHING,
+		"only tell what would change"},
+	{"verbose", 'v', CLI_FLAG, offsetof(struct import, verbose), NULL, CLI_NOTHING,
+		"tell each file that changes"},
+	{"json", 0, CLI_FLAG, offsetof(struct import, json), NULL, CLI_NOTHING,
+		"the sum as one JSON object"},
 	{0},
 };
 
@@ -197,6 +435,8 @@ static int run(void *arg, int argc, char **argv)
 	import->dir = argv[1];
 	import->umask = umask(0);
 	umask(import->umask);
+	if (import->force && import->skip)
+		return cli_usage("--force and --skip-conflicts exclude each other");
 	if (store_open(argv[0], NULL, &store))
 		return cli_fail("%s", store_error());
 	int status;
@@ -205,7 +445,11 @@ static int run(void *arg, int argc, char **argv)
 		status = cli_fail("%s: %s", import->walk.failed ? import->walk.failed : import->dir,
 			strerror(-err));
 	else
+		status = record_load(&import->record, import->dir, store_uuid(store));
+	if (!status)
 		status = import_all(import, store);
+	record_finish(&import->fresh);
+	record_finish(&import->record);
 	walk_finish(&import->walk);
 	store_close(store);
 	return status;
@@ -218,7 +462,10 @@ const struct cli_command cmd_import = {
 	.about = "Takes the files of DIR into the database DB, all or none. A file a/b.py becomes "
 		 "the row a.b of the\n"
 		 "table; other files and symbolic links are kept beside it. What DB has besides "
-		 "stays as it is.\n",
+		 "stays as it is.\n"
+		 "If DIR was written by export, what changed in DB alone since is left alone, and "
+		 "what changed in\n"
+		 "both is a conflict: it is named, and nothing is imported.\n",
 	.options = options,
 	.size = sizeof(struct import),
 	.min = 2,

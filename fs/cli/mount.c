@@ -37,7 +37,7 @@ static int check_names(const char *list)
 {
 	const char *names[64];
 	size_t n = 0;
-	while (mount_option_table[n].name && n < 64) {
+	while (n < 64 && mount_option_table[n].name) {
 		names[n] = mount_option_table[n].name;
 		n++;
 	}

@@ -255,8 +255,16 @@ int past_generation(struct store_reader *reader, const char *word, int64_t *ret_
 	if (cli_parse_time(word, &time))
 		return cli_usage(
 			"a generation is a number that pymodfs log tells, or a time, not %s", word);
-	err = store_change_at_time(reader, time, ret_change);
-	return err ? cli_fail("%s", store_error()) : 0;
+	int64_t change;
+	err = store_change_at_time(reader, time, &change);
+	if (err)
+		return cli_fail("%s", store_error());
+	if (!change)
+		return cli_fail(
+			"the history begins later than %s; for its beginning name generation 0",
+			word);
+	*ret_change = change;
+	return 0;
 }
 
 /* ---- the database ---- */

@@ -7,6 +7,7 @@
  */
 #include "cli.h"
 #include "past.h"
+#include "restore.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,8 +33,7 @@ static int find(
 	return status;
 }
 
-/* The directory with this path, made with all above it where it is missing. */
-static int make_dir(struct store_txn *txn, const char *path, int64_t *ret_id)
+int restore_make_dir(struct store_txn *txn, const char *path, int64_t *ret_id)
 {
 	struct store_reader *reader = store_txn_reader(txn);
 	struct store_node node = {.id = STORE_ROOT};
@@ -56,18 +56,20 @@ static int make_dir(struct store_txn *txn, const char *path, int64_t *ret_id)
 	return 0;
 }
 
-static int create(struct store_txn *txn, const char *path, const void *data, size_t size,
-	struct store_node *ret_node)
+int restore_create(struct store_txn *txn, const char *path, enum store_kind kind, const void *data,
+	size_t size, struct store_node *ret_node)
 {
 	const char *slash = strrchr(path, '/');
 	char *dir = slash ? strndup(path, (size_t)(slash - path)) : strdup("");
 	int64_t parent;
 	if (!dir)
 		return -ENOMEM;
-	int err = make_dir(txn, dir, &parent);
+	/* Whether it is a module follows from its place. */
+	kind = kind == STORE_LINK ? STORE_LINK : STORE_FILE;
+	int err = restore_make_dir(txn, dir, &parent);
 	if (!err)
-		err = store_create(txn, parent, slash ? slash + 1 : path, STORE_FILE, NULL, data,
-			size, ret_node);
+		err = store_create(
+			txn, parent, slash ? slash + 1 : path, kind, NULL, data, size, ret_node);
 	free(dir);
 	return err;
 }
@@ -95,7 +97,7 @@ static int put(struct store_txn *txn, const struct past_name *name, const void *
 	else if (!err)
 		err = store_write(txn, node.id, data, size, &node);
 	else if (err == -ENOENT)
-		err = create(txn, name->path, data, size, &node);
+		err = restore_create(txn, name->path, STORE_FILE, data, size, &node);
 	if (err)
 		return cli_fail("%s: %s; nothing has changed", name->word, store_error());
 	*ret_new = node.version;
@@ -118,9 +120,23 @@ static int restore_name(struct store_txn *txn, const struct past_name *name,
 	return status;
 }
 
-static int report(const struct past_name *name, int64_t version, int64_t new)
+struct restore {
+	/* options */
+	const char *generation;
+	bool dry_run, json;
+
+	const char *word; /* NULL: everything */
+};
+
+static int report(
+	const struct restore *restore, const struct past_name *name, int64_t version, int64_t new)
 {
-	if (new)
+	if (restore->json)
+		printf("{\"version\": %lld, \"new_version\": %lld, \"dry_run\": %s}\n",
+			(long long)version, (long long)new, restore->dry_run ? "true" : "false");
+	else if (new && restore->dry_run)
+		printf("%s would be as in version %lld again\n", name->path, (long long)version);
+	else if (new)
 		printf("%s is as in version %lld again; that is version %lld\n", name->path,
 			(long long)version, (long long)new);
 	else
@@ -128,54 +144,119 @@ static int report(const struct past_name *name, int64_t version, int64_t new)
 	return 0;
 }
 
-static int restore(struct store *store, const char *word)
+static int report_all(const struct restore *restore, const struct restore_sum *sum, int64_t change)
 {
-	const struct store_origin origin = {
-		.uid = getuid(), .pid = getpid(), .command = "pymodfs restore"};
-	struct store_txn *txn;
+	if (restore->json) {
+		printf("{\"generation\": %lld, \"created\": %lld, \"changed\": %lld, \"deleted\": "
+		       "%lld, "
+		       "\"new_generation\": %lld, \"dry_run\": %s}\n",
+			(long long)sum->generation, (long long)sum->created,
+			(long long)sum->changed, (long long)sum->deleted, (long long)change,
+			restore->dry_run ? "true" : "false");
+		return 0;
+	}
+	printf("%s as in generation %lld%s: %lld file%s brought back, %lld changed, %lld deleted\n",
+		restore->dry_run ? "To be" : "Everything is", (long long)sum->generation,
+		restore->dry_run ? "" : " again", (long long)sum->created,
+		sum->created == 1 ? "" : "s", (long long)sum->changed, (long long)sum->deleted);
+	return 0;
+}
+
+/* Commits unless nothing changed or nothing is to change. */
+static int finish(const struct restore *restore, struct store *store, struct store_txn *txn,
+	bool any, int64_t *ret_change)
+{
+	if (restore->dry_run || !any) {
+		store_abort(txn);
+		return 0;
+	}
+	if (store_commit(txn, ret_change))
+		return cli_fail("%s: %s; nothing has changed", store_url(store), store_error());
+	return 0;
+}
+
+static int run_all(const struct restore *restore, struct store *store, struct store_txn *txn)
+{
+	struct restore_sum sum = {0};
+	int64_t change = 0;
+	int status = restore_all(txn, restore->generation, &sum);
+	if (status) {
+		store_abort(txn);
+		return status;
+	}
+	status = finish(restore, store, txn, sum.created || sum.changed || sum.deleted, &change);
+	return status ? status : report_all(restore, &sum, change);
+}
+
+static int run_one(const struct restore *restore, struct store *store, struct store_txn *txn)
+{
 	struct past_name name;
 	struct past_version version;
 	int64_t new = 0, change;
-	if (store_begin(store, &origin, -1, &txn))
-		return cli_fail("%s: %s", store_url(store), store_error());
-	int status = past_name_init(&name, store_txn_reader(txn), word);
+	int status = past_name_init(&name, store_txn_reader(txn), restore->word);
 	if (status) {
 		store_abort(txn);
 		return status;
 	}
 	status = restore_name(txn, &name, &version, &new);
-	if (status || !new)
+	if (status)
 		store_abort(txn);
-	else if (store_commit(txn, &change))
-		status = cli_fail("%s: %s; nothing has changed", store_url(store), store_error());
+	else
+		status = finish(restore, store, txn, new != 0, &change);
 	if (!status)
-		status = report(&name, version.id, new);
+		status = report(restore, &name, version.id, new);
 	past_name_finish(&name);
 	return status;
 }
 
+static const struct cli_option options[] = {
+	{"generation", 0, CLI_TEXT, offsetof(struct restore, generation), "GENERATION", CLI_NOTHING,
+		"bring everything back as it was: a number that log tells, or a time"},
+	{"dry-run", 'n', CLI_FLAG, offsetof(struct restore, dry_run), NULL, CLI_NOTHING,
+		"only tell what it would change"},
+	{"json", 0, CLI_FLAG, offsetof(struct restore, json), NULL, CLI_NOTHING,
+		"tell it as one JSON object"},
+	{0},
+};
+
 static int run(void *arg, int argc, char **argv)
 {
+	const struct store_origin origin = {
+		.uid = getuid(), .pid = getpid(), .command = "pymodfs restore"};
+	struct restore *restore = arg;
 	struct store *store;
+	struct store_txn *txn;
+	restore->word = argv[1];
+	if (!restore->word == !restore->generation)
+		return cli_usage("name a module, or --generation for everything");
 	if (store_open(argv[0], NULL, &store))
 		return cli_fail("%s", store_error());
-	int status = restore(store, argv[1]);
+	int status = CLI_FAILURE;
+	if (store_begin(store, &origin, -1, &txn))
+		cli_fail("%s: %s", store_url(store), store_error());
+	else
+		status =
+			restore->word ? run_one(restore, store, txn) : run_all(restore, store, txn);
 	store_close(store);
 	return status;
 }
 
 const struct cli_command cmd_restore = {
 	.name = "restore",
-	.summary = "bring a version of a module back",
-	.operands = "DB MODULE[@VERSION]",
+	.summary = "bring a version of a module back, or everything",
+	.operands = "DB MODULE[@VERSION]\n   or: pymodfs restore [OPTION]... --generation "
+		    "GENERATION DB",
 	.about = "Makes a version of a module its content again. Without @VERSION, for a module "
 		 "that is deleted: its\n"
-		 "last one. `pymodfs log` tells which there are. It is a change like any other: "
-		 "what it replaces\n"
-		 "stays in the history.\n",
-	.min = 2,
+		 "last one. With --generation, everything becomes what it was, in one transaction. "
+		 "`pymodfs log` tells\n"
+		 "versions and generations. It is a change like any other: what it replaces stays "
+		 "in the history.\n",
+	.options = options,
+	.size = sizeof(struct restore),
+	.min = 1,
 	.max = 2,
-	.wanted = "name the database and the module",
+	.wanted = "name the database, and a module or --generation",
 	.words = {CLI_DB, CLI_MODULE, CLI_NOTHING},
 	.run = run,
 };

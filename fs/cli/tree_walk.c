@@ -4,11 +4,14 @@
  * what can be refused is refused first. One thread.
  */
 #include "tree_walk.h"
+#include "record.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <fts.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,6 +40,19 @@ static bool is_left_out(const char *name)
 	for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++)
 		if (!fnmatch(left_out[i], name, 0))
 			return true;
+	return false;
+}
+
+bool walk_leaves_out(const char *path)
+{
+	char name[NAME_MAX + 1];
+	while (*path) {
+		size_t size = strcspn(path, "/");
+		snprintf(name, sizeof(name), "%.*s", (int)size, path);
+		if (is_left_out(name))
+			return true;
+		path += size + (path[size] == '/');
+	}
 	return false;
 }
 
@@ -108,7 +124,8 @@ static int take_entry(
 	}
 	if (!entry->fts_level)
 		return 0;
-	if ((!everything && is_left_out(entry->fts_name)) || is_database(entry, database)) {
+	if ((!everything && is_left_out(entry->fts_name)) ||
+		!strcmp(entry->fts_name, RECORD_NAME) || is_database(entry, database)) {
 		fts_set(fts, entry, FTS_SKIP);
 		return 0;
 	}

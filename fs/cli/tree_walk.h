@@ -29,6 +29,8 @@ struct walk {
  */
 int walk_init(struct walk *walk, const char *dir, bool everything, const char *database);
 void walk_finish(struct walk *walk);
+/* Would a walk leave out what has this path, below the top? */
+bool walk_leaves_out(const char *path);
 
 /* An item's path below the directory that was walked. */
 const char *walk_below(const struct walk_item *item, const char *dir);

@@ -12,11 +12,11 @@ from .process import run, wait_until
 
 
 def files_of(top):
-    """The files below a directory: relative paths to bytes, without bytecode."""
+    """The files below a directory: relative paths to bytes, without bytecode and the record of an export."""
     found = {}
     for path in sorted(Path(top).rglob('*')):
         relative = path.relative_to(top)
-        if '__pycache__' not in relative.parts and path.is_file():
+        if '__pycache__' not in relative.parts and path.name != '.pymodfs-export' and path.is_file():
             found[str(relative)] = path.read_bytes()
     return found
 
