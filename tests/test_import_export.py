@@ -228,6 +228,15 @@ class TwoWayTest(TestCase):
         self.assertEqual((self.out / 'a.py').read_text(), 'database again')
         self.assert_refused('import', '--force', '--skip-conflicts', self.db.path, self.out, names='exclude', status=2)
 
+    def test_force_is_for_conflicts_alone(self):
+        (self.out / 'a.py').write_text('files')
+        (self.out / 'p/m.py').unlink()
+        self.db.update('a', 'database')
+        self.db.update('b', 'database')
+        self.db.put({'new': ''})
+        pymodfs('import', '--force', '--delete', self.db.path, self.out)
+        self.assertEqual(self.db.rows(), {'a': b'files', 'b': b'database', 'p.__init__': b'', 'new': b''})
+
     def test_the_same_change_on_both_sides_is_no_conflict(self):
         (self.out / 'a.py').write_text('same')
         self.db.update('a', 'same')

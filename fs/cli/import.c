@@ -48,12 +48,6 @@ static void tell(const struct import *import, const char *what, const char *path
 		printf("%-8s %s\n", what, path);
 }
 
-static void conflict(struct import *import, const char *path, const char *words)
-{
-	import->conflicts++;
-	cli_warn("%s: %s", path, words);
-}
-
 /* ---- one item ---- */
 
 static struct store_attr attr_for(const struct import *import, const struct walk_item *item)
@@ -108,26 +102,34 @@ static bool is_same(
 	return same;
 }
 
+static enum action conflict(struct import *import, const char *path, const char *words)
+{
+	if (import->force)
+		return ACTION_TAKE;
+	import->conflicts++;
+	cli_warn("%s: %s", path, words);
+	return ACTION_CONFLICT;
+}
+
 /* node NULL: the database has nothing there. The contents are known to differ. */
 static enum action decide(struct import *import, const struct walk_item *item,
 	const struct store_node *node, const void *data, size_t size)
 {
 	const char *path = path_of(import, item);
 	const struct record_entry *entry = record_find(&import->record, path);
-	if (!import->record.there || import->force || (!entry && !node))
+	if (!import->record.there || (!entry && !node))
 		return ACTION_TAKE;
-	if (!entry) {
-		conflict(import, path, "is new here and, otherwise, in the database");
-		return ACTION_CONFLICT;
-	}
-	bool here = record_is_changed(entry, import->reader, item->mtime, data, size);
-	bool there = !node || node->version != entry->version;
-	if (here && there)
-		conflict(import, path,
-			node ? "changed here and in the database since it was exported"
-			     : "changed here, and was deleted in the database, since it was "
-			       "exported");
-	return here && there ? ACTION_CONFLICT : here ? ACTION_TAKE : ACTION_LEAVE;
+	if (!entry)
+		return conflict(import, path, "is new here and, otherwise, in the database");
+	if (!record_is_changed(entry, import->reader, item->mtime, data, size))
+		return ACTION_LEAVE;
+	if (!node)
+		return conflict(import, path,
+			"changed here, and was deleted in the database, since it was exported");
+	if (node->version != entry->version)
+		return conflict(
+			import, path, "changed here and in the database since it was exported");
+	return ACTION_TAKE;
 }
 
 /* Brings a file or link that is there up to date. */
@@ -246,12 +248,13 @@ static bool is_to_go(struct import *import, const struct filelist_file *file)
 		(import->modules_only && file->kind != STORE_MODULE) ||
 		(!import->all && walk_leaves_out(file->path)) || is_here(import, file->path))
 		return false;
-	if (!import->record.there || import->force)
+	if (!import->record.there)
 		return true;
-	if (entry && entry->version != file->version)
-		conflict(import, file->path,
-			"was deleted here, and changed in the database, since it was exported");
-	return entry && entry->version == file->version;
+	if (!entry || entry->version == file->version)
+		return entry != NULL;
+	return conflict(import, file->path,
+		       "was deleted here, and changed in the database, since it was exported") ==
+	       ACTION_TAKE;
 }
 
 /* A directory that has become empty and isn't here goes too, and what is above it. */
