@@ -65,6 +65,21 @@ class HelpTest(TestCase):
             self.assertIn(option, told)
 
 
+    def test_the_manual_of_the_schema_names_every_table_and_column(self):
+        manual = (TOP / 'man' / 'pymodfs-schema.5').read_text()
+        db = self.database()
+        tables = [name for name, in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")]
+        self.assertIn('pymodfs_change', tables)
+        for table in tables:
+            section = re.search(rf'^\.Ss (?:\w+ , )?{table}\b(.*?)(?=^\.S[sh])', manual, re.MULTILINE | re.DOTALL)
+            self.assertTrue(section, table)
+            for column, in db.execute('SELECT name FROM pragma_table_info(?)', (table,)):
+                if table not in ('pymodfs_origin', 'pymodfs_suspect'):
+                    self.assertRegex(section[1], rf'\bLi (?:\w+ , )*{column}\b', f'{table}.{column}')
+        for key, in db.execute('SELECT key FROM pymodfs_setting'):
+            self.assertRegex(manual, rf'\bLi (?:\w+ , )*{key}\b')
+
+
 class MistakeTest(TestCase):
     def test_a_mistyped_word_is_answered_with_the_one_that_was_meant(self):
         db = self.database()
