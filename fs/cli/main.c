@@ -29,40 +29,42 @@ const struct cli_command *const cli_commands[] = {
 
 static const char *current; /* NULL: none yet */
 
-static void say(const char *format, va_list args)
+static void say_who(void)
 {
 	fflush(stdout);
 	fprintf(stderr, "pymodfs%s%s: ", current ? " " : "", current ? current : "");
-	vfprintf(stderr, format, args);
 }
 
 int cli_fail(const char *format, ...)
 {
 	va_list args;
+	say_who();
 	va_start(args, format);
-	say(format, args);
-	fputc('\n', stderr);
+	vfprintf(stderr, format, args);
 	va_end(args);
+	fputc('\n', stderr);
 	return CLI_FAILURE;
 }
 
 void cli_warn(const char *format, ...)
 {
 	va_list args;
+	say_who();
 	va_start(args, format);
-	say(format, args);
-	fputc('\n', stderr);
+	vfprintf(stderr, format, args);
 	va_end(args);
+	fputc('\n', stderr);
 }
 
 int cli_usage(const char *format, ...)
 {
 	va_list args;
+	say_who();
 	va_start(args, format);
-	say(format, args);
+	vfprintf(stderr, format, args);
+	va_end(args);
 	fprintf(stderr, "%s see: pymodfs %s%s--help\n", strchr(format, '?') ? "" : ";",
 		current ? current : "", current ? " " : "");
-	va_end(args);
 	return CLI_USAGE;
 }
 

@@ -41,10 +41,11 @@ int record_add(
 		record->entries = entries;
 		record->room = room;
 	}
-	char *copy = strdup(path);
-	if (!copy)
+	struct record_entry *entry = &record->entries[record->n];
+	*entry = (struct record_entry){strdup(path), version, size, mtime};
+	if (!entry->path)
 		return cli_fail("out of memory");
-	record->entries[record->n++] = (struct record_entry){copy, version, size, mtime};
+	record->n++;
 	return 0;
 }
 
@@ -156,23 +157,31 @@ static int write_lines(const struct record *record, const char *file, const char
 	return fclose(out) || failed ? -EIO : 0;
 }
 
-int record_save(struct record *record, const char *dir, const char *uuid)
+/* Written beside it and renamed onto it. */
+static int replace_file(const struct record *record, const char *file, const char *uuid)
 {
-	char *file = NULL, *fresh = NULL;
-	sort(record);
-	int err = asprintf(&file, "%s/%s", dir, RECORD_NAME) < 0 ||
-				  asprintf(&fresh, "%s/%s.tmp", dir, RECORD_NAME) < 0
-			  ? -ENOMEM
-			  : write_lines(record, fresh, uuid);
+	char *fresh;
+	if (asprintf(&fresh, "%s.tmp", file) < 0)
+		return -ENOMEM;
+	int err = write_lines(record, fresh, uuid);
 	if (!err && rename(fresh, file))
 		err = -errno;
-	if (err && fresh)
-		unlink(fresh);
 	if (err)
-		cli_fail("%s/%s: %s", dir, RECORD_NAME, strerror(-err));
+		unlink(fresh);
 	free(fresh);
+	return err;
+}
+
+int record_save(struct record *record, const char *dir, const char *uuid)
+{
+	char *file;
+	if (asprintf(&file, "%s/%s", dir, RECORD_NAME) < 0)
+		return cli_fail("out of memory");
+	sort(record);
+	int err = replace_file(record, file, uuid);
+	int status = err ? cli_fail("%s: %s", file, strerror(-err)) : 0;
 	free(file);
-	return err ? CLI_FAILURE : 0;
+	return status;
 }
 
 /* ---- asking ---- */

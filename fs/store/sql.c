@@ -126,10 +126,18 @@ static const char *const texts[N_SQL] = {
 	" WHERE dir = ?1 AND base = ?2 AND op <> 'a')"
 	" ORDER BY 6 DESC, 1 DESC, 4 DESC",
 
-	/* The halves of a rename are in one transaction, so not far from each other. */
-	[SQL_RENAMED_FROM] = "SELECT id, dir, base FROM pymodfs_change WHERE id < ?1"
-			     " AND id > ?1 - 200000 AND node = ?2 AND op = 'd'"
-			     " AND old_version = ?3 ORDER BY id DESC LIMIT 1",
+	/*
+	 * The halves of a rename are in one transaction, so not far from each other. They are only looked for where the
+	 * version is older than the change, or was made under another name: a new file has no other half.
+	 */
+	[SQL_RENAMED_FROM] =
+		"SELECT p.id, p.dir, p.base FROM pymodfs_change c"
+		" JOIN pymodfs_version v ON v.id = ?3 AND (v.time < c.time - 50000000"
+		" OR coalesce(v.path, '') <> CASE WHEN c.dir = '' THEN c.base"
+		" ELSE c.dir || '/' || c.base END)"
+		" JOIN pymodfs_change p ON p.id < ?1 AND p.id > ?1 - 200000 AND p.node = ?2"
+		" AND p.op = 'd' AND p.old_version = ?3"
+		" WHERE c.id = ?1 ORDER BY p.id DESC LIMIT 1",
 	[SQL_RENAMED_TO] = "SELECT id, dir, base FROM pymodfs_change WHERE id > ?1"
 			   " AND id < ?1 + 200000 AND node = ?2 AND op = 'i'"
 			   " AND version = ?3 ORDER BY id LIMIT 1",
