@@ -88,6 +88,12 @@ int cli_print_help(const struct cli_command *command);
 /* The options that a command has: its own, then those that all of its kind have. NULL behind the last. */
 const struct cli_option *cli_option_at(const struct cli_command *command, size_t index);
 
+/* ---- mount(8) (helper.c) ---- */
+
+/* What mount(8) calls under the name mount.fuse.pymodfs. */
+bool cli_is_mount_helper(const char *program);
+int cli_mount_helper(int argc, char **argv);
+
 /* ---- topics (help.c) ---- */
 
 struct cli_topic {

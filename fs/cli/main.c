@@ -123,6 +123,10 @@ static int run_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	if (argc && cli_is_mount_helper(argv[0])) {
+		current = cmd_mount.name;
+		return cli_mount_helper(argc, argv);
+	}
 	if (argc < 2)
 		return print_help(stderr);
 	if (!strcmp(argv[1], "--complete"))

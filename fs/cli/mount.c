@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct mount_words {
-	bool foreground, debug;
+	bool foreground, debug, sloppy;
 	struct cli_words lists;
 };
 
@@ -16,6 +16,8 @@ static const struct cli_option options[] = {
 		"stay in the foreground and log to stderr"},
 	{"debug", 'd', CLI_FLAG, offsetof(struct mount_words, debug), NULL, CLI_NOTHING,
 		"as -f, and log every request"},
+	{"sloppy", 's', CLI_FLAG, offsetof(struct mount_words, sloppy), NULL, CLI_NOTHING,
+		"pass over options that it doesn't know"},
 	{"options", 'o', CLI_WORDS, offsetof(struct mount_words, lists), "OPTION[,OPTION]...",
 		CLI_MOUNT_OPTIONS, "see below"},
 	{0},
@@ -30,6 +32,17 @@ static void help(FILE *out)
 			o->value ? o->value : "");
 		fprintf(out, "  %-19s  %s\n", text, o->help);
 	}
+	fputs("What mount(8) and systemd keep for themselves (nofail, user, x-...) is passed "
+	      "over.\n",
+		out);
+}
+
+static bool is_known(const char *name)
+{
+	for (const struct mount_option_help *o = mount_option_table; o->name; o++)
+		if (!strcmp(o->name, name))
+			return true;
+	return false;
 }
 
 /* A mistyped name gets a better answer than the parser of values has. */
@@ -45,8 +58,10 @@ static int check_names(const char *list)
 		char name[64] = "";
 		size_t length = strcspn(list, ",=");
 		memcpy(name, list, length < sizeof(name) ? length : sizeof(name) - 1);
+		if (is_known(name) || mount_options_pass_over(list))
+			continue;
 		const char *near = cli_nearest(name, names, n);
-		if (near && strcmp(near, name) != 0)
+		if (near)
 			return cli_usage(
 				"unknown option %s after -o; did you mean %s?", name, near);
 	}
@@ -60,9 +75,10 @@ static int run(void *arg, int argc, char **argv)
 	mount_options_init(&mount);
 	mount.foreground = words->foreground || words->debug;
 	mount.debug = words->debug;
+	mount.sloppy = words->sloppy;
 	for (size_t i = 0; i < words->lists.n; i++) {
 		char *list = (char *)(uintptr_t)words->lists.words[i];
-		int status = check_names(list);
+		int status = mount.sloppy ? 0 : check_names(list);
 		if (status)
 			return status;
 		if (mount_options_parse_list(&mount, list))

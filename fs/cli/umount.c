@@ -3,7 +3,8 @@
  * pymodfs umount: takes a mount down and waits for its daemon's end.
  *
  * Only mounts of pymodfs, as the kernel's table says; the table is also all that is asked about a dead
- * mount, which answers nothing. root unmounts by system call, others through fusermount3.
+ * mount, which answers nothing. Who may unmounts by system call (root; a service with
+ * CAP_SYS_ADMIN), others through fusermount3.
  */
 #include "cli.h"
 
@@ -117,9 +118,9 @@ static int run_fusermount(const char *path, bool lazy)
 
 static int unmount(const char *path, bool lazy)
 {
-	if (!geteuid())
-		return umount2(path, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) ? -errno : 0;
-	return run_fusermount(path, lazy);
+	if (umount2(path, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
+		return 0;
+	return errno == EPERM ? run_fusermount(path, lazy) : -errno;
 }
 
 static int unmount_in_peace(const char *path, bool lazy)

@@ -3,6 +3,7 @@
  * control_status.c - the files `generation` and `status`.
  */
 #include "control.h"
+#include "url.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -64,32 +65,10 @@ static int add_hidden(void *arg, const char *name, size_t size)
 	return json_array_append_new(names, json_bytes(name, size, HIDDEN_SIZE)) < 0 ? -ENOMEM : 0;
 }
 
-/* Writes *** over what stands between begin and end; both are in text. */
-static void mask(char *text, char *begin, const char *end)
-{
-	size_t rest = strlen(end);
-	if ((size_t)(end - begin) < 3)
-		return;
-	memcpy(begin, "***", 3);
-	memmove(begin + 3, end, rest + 1);
-}
-
-/* The URL without its password: the status is for everybody. */
+/* The status is for everybody. */
 static json_t *json_url(const char *url)
 {
-	char *text = strdup(url);
-	char *authority = text ? strstr(text, "://") : NULL;
-	if (authority) {
-		authority += 3;
-		char *end = authority + strcspn(authority, "/?#");
-		char *at = memrchr(authority, '@', (size_t)(end - authority));
-		char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
-		if (colon)
-			mask(text, colon + 1, at);
-		char *password = strstr(text, "password=");
-		if (password)
-			mask(text, password + 9, password + 9 + strcspn(password + 9, "&"));
-	}
+	char *text = url_mask(url);
 	json_t *json = text ? json_path(text) : NULL;
 	free(text);
 	return json;

@@ -1,21 +1,32 @@
 // SPDX-License-Identifier: MIT
 /*
- * The daemon's log: stderr while it is in the foreground, syslog afterwards. Called by any thread; last_lock guards the last
- * error.
+ * The daemon's log: stderr while it is in the foreground, syslog afterwards. Called by any thread; lock guards the last
+ * error and the count of the lines.
  */
+#include "log.h"
+
+#include <errno.h>
+#include <fuse_log.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
-
-#include "log.h"
+#include <time.h>
+#include <unistd.h>
 
 static atomic_bool to_syslog;
 static atomic_int threshold = LOG_INFO;
-static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char last_error[LOG_LINE_SIZE];
+static struct {
+	time_t begun;
+	unsigned int lines, dropped;
+} window;
 
 void log_use_syslog(void)
 {
@@ -23,38 +34,121 @@ void log_use_syslog(void)
 	atomic_store(&to_syslog, true);
 }
 
+int log_level_by_name(const char *name)
+{
+	static const struct {
+		const char *name;
+		int level;
+	} levels[] = {{"error", LOG_ERR}, {"err", LOG_ERR}, {"warning", LOG_WARNING},
+		{"notice", LOG_NOTICE}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}};
+	for (size_t i = 0; name && i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (strcmp(levels[i].name, name) == 0)
+			return levels[i].level;
+	return -EINVAL;
+}
+
 void log_set_level(int level)
 {
 	atomic_store(&threshold, level);
 }
 
-static void note_error(const char *line)
-{
-	pthread_mutex_lock(&last_lock);
-	snprintf(last_error, sizeof(last_error), "%s", line);
-	pthread_mutex_unlock(&last_lock);
-}
-
 void log_get_last_error(char *line)
 {
-	pthread_mutex_lock(&last_lock);
+	pthread_mutex_lock(&lock);
 	memcpy(line, last_error, sizeof(last_error));
-	pthread_mutex_unlock(&last_lock);
+	pthread_mutex_unlock(&lock);
+}
+
+/* Is stderr the journal? It says so by the device and inode of its socket (systemd.exec(5), JOURNAL_STREAM). */
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+static void write_line(int level, const char *line)
+{
+	if (atomic_load(&to_syslog))
+		syslog(level, "%s", line);
+	else if (is_journal())
+		fprintf(stderr, "<%d>%s\n", level, line);
+	else
+		fprintf(stderr, "pymodfs: %s\n", line);
+}
+
+/* May one more line be written? The number of those that were not, once, in ret_dropped. */
+static bool count_line(unsigned int *ret_dropped)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	*ret_dropped = 0;
+	if (now.tv_sec - window.begun >= LOG_WINDOW) {
+		*ret_dropped = window.dropped;
+		window.begun = now.tv_sec;
+		window.lines = window.dropped = 0;
+	}
+	bool allowed = window.lines < LOG_BURST || atomic_load(&threshold) == LOG_DEBUG;
+	window.lines += allowed;
+	window.dropped += !allowed;
+	return allowed;
+}
+
+static void log_line(int level, const char *line)
+{
+	char note[64];
+	unsigned int dropped;
+	pthread_mutex_lock(&lock);
+	if (level <= LOG_ERR)
+		snprintf(last_error, sizeof(last_error), "%s", line);
+	bool allowed = count_line(&dropped);
+	pthread_mutex_unlock(&lock);
+	if (dropped) {
+		snprintf(note, sizeof(note), "%u lines were left out", dropped);
+		write_line(LOG_NOTICE, note);
+	}
+	if (allowed)
+		write_line(level, line);
+}
+
+/* A line of the log is one line: libfuse ends its lines itself, and a server's message may have several. */
+static void make_one_line(char *line)
+{
+	size_t n = strlen(line);
+	while (n > 0 && line[n - 1] == '\n')
+		line[--n] = '\0';
+	for (; *line; line++)
+		if (*line == '\n' || *line == '\t')
+			*line = ' ';
+}
+
+static void log_va(int level, const char *format, va_list args)
+{
+	char line[LOG_LINE_SIZE];
+	if (level > atomic_load(&threshold))
+		return;
+	vsnprintf(line, sizeof(line), format, args);
+	make_one_line(line);
+	log_line(level, line);
 }
 
 void mount_log(int level, const char *format, ...)
 {
-	char line[LOG_LINE_SIZE];
 	va_list args;
-	if (level > atomic_load(&threshold))
-		return;
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	log_va(level, format, args);
 	va_end(args);
-	if (level <= LOG_ERR)
-		note_error(line);
-	if (atomic_load(&to_syslog))
-		syslog(level, "%s", line);
-	else
-		fprintf(stderr, "pymodfs: %s\n", line);
+}
+
+/* Its levels are those of syslog(3). */
+static void log_libfuse(enum fuse_log_level level, const char *format, va_list args)
+{
+	log_va((int)level, format, args);
+}
+
+void log_take_libfuse(void)
+{
+	fuse_set_log_func(log_libfuse);
 }

@@ -7,17 +7,23 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "mount.h"
 #include "mountpoint.h"
+#include "notify.h"
 #include "options.h"
 #include "session.h"
+#include "url.h"
 
 #define FOREVER (10 * 365 * 86400.0)
 #define FEED_LIMIT ((size_t)4 << 20)
@@ -60,10 +66,9 @@ static int background_start(struct background *background)
 	return 0;
 }
 
-/* The mount answers: the parent may go, and the terminal is not ours any more. */
-static void background_ready(void *arg)
+/* The parent may go, and the terminal is not ours any more. */
+static void background_ready(struct background *background)
 {
-	struct background *background = arg;
 	if (background->pipe < 0)
 		return;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -82,6 +87,23 @@ static void background_ready(void *arg)
 	background->pipe = -1;
 }
 
+/* ---- who is told that the mount answers ---- */
+
+struct ready {
+	struct background background;
+	const struct mount *mount;
+};
+
+static void tell_ready(void *arg)
+{
+	struct ready *ready = arg;
+	const struct mount *mount = ready->mount;
+	background_ready(&ready->background);
+	mount_log(LOG_INFO, "%s is mounted on %s%s", mount->name, mount->mountpoint,
+		mount->read_only ? " read-only" : "");
+	notify_manager("READY=1\nSTATUS=%s is mounted on %s", mount->name, mount->mountpoint);
+}
+
 /* ---- the parts ---- */
 
 /* First of all, because it forks. */
@@ -91,7 +113,7 @@ static int create_processes(struct mount *mount, const struct mount_options *opt
 	if (r == 0 && options->echo && !options->read_only)
 		r = echo_create(mount->mountpoint, &mount->echo);
 	if (r < 0)
-		fprintf(stderr, "pymodfs: can't start a process: %s\n", strerror(-r));
+		mount_log(LOG_ERR, "can't start a process: %s", strerror(-r));
 	return r;
 }
 
@@ -107,7 +129,7 @@ static int open_store(struct mount *mount, const struct mount_options *options)
 	if (r == 0)
 		r = store_reader_create(mount->store, &mount->writer_reader);
 	if (r < 0)
-		fprintf(stderr, "pymodfs: %s\n", store_error());
+		mount_log(LOG_ERR, "%s", store_error());
 	return r;
 }
 
@@ -168,10 +190,52 @@ static int run(struct mount *mount, const struct mount_options *options)
 		r = create_rooms(mount);
 	if (r == 0)
 		r = session_run(mount);
-	if (r < 0)
-		fprintf(stderr, "pymodfs: can't mount %s on %s: %s\n", options->url,
-			options->mountpoint, strerror(-r));
+	if (r < 0 && r != -ECANCELED)
+		mount_log(LOG_ERR, "can't mount %s on %s: %s", mount->name, mount->mountpoint,
+			strerror(-r));
 	return r;
+}
+
+/* For all that follows, so that the database and the mount point need be open to that user only. */
+static int become_user(const char *name)
+{
+	const struct passwd *user = name ? getpwnam(name) : NULL;
+	if (!user || user->pw_uid == geteuid())
+		return 0;
+	if (initgroups(name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
+		setuid(user->pw_uid) < 0) {
+		int r = -errno;
+		mount_log(LOG_ERR, "can't become the user %s: %s", name, strerror(-r));
+		return r;
+	}
+	setenv("HOME", user->pw_dir, 1);
+	unsetenv("XDG_CACHE_HOME"); /* both say where bytecode is kept */
+	return 0;
+}
+
+static bool may_mount(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       (data[0].effective & (1U << CAP_SYS_ADMIN)) != 0;
+}
+
+/* libfuse can't tell: it is fusermount3 that refuses, on a stderr that may be lost. */
+static bool may_let_others_in(const struct mount_options *options)
+{
+	char line[256], word[32];
+	bool allowed = may_mount() || !(options->allow_other || options->allow_root);
+	FILE *file = allowed ? NULL : fopen("/etc/fuse.conf", "re");
+	while (file && !allowed && fgets(line, sizeof(line), file))
+		allowed = sscanf(line, "%31s", word) == 1 && !strcmp(word, "user_allow_other");
+	if (file)
+		fclose(file);
+	if (!allowed)
+		mount_log(LOG_ERR,
+			"allow_other and allow_root are for root only here; let root put a "
+			"line user_allow_other into /etc/fuse.conf");
+	return allowed;
 }
 
 /* The database's path has to hold when the daemon's working directory is / . */
@@ -183,39 +247,66 @@ static char *absolute_url(const char *url)
 	return path ? path : strdup(url);
 }
 
+static int run_mount(const struct mount_options *options, char *mountpoint, const char *name)
+{
+	struct ready ready = {.background = {.pipe = -1}};
+	struct mount mount = {
+		.mountpoint = mountpoint,
+		.name = name,
+		.uid = options->uid,
+		.gid = options->gid,
+		.read_only = options->read_only,
+		.allow_other = options->allow_other,
+		.busy_timeout_ms = options->busy_timeout_ms,
+		.timeout = FOREVER,
+		.ready = tell_ready,
+		.ready_arg = &ready,
+	};
+	ready.mount = &mount;
+	int r = options->foreground ? 0 : background_start(&ready.background);
+	if (r == 0)
+		r = run(&mount, options);
+	take_apart(&mount);
+	return r;
+}
+
+static int check_and_mount(struct mount_options *options)
+{
+	char *name = NULL, *url = NULL;
+	int r = become_user(options->user);
+	if (r < 0)
+		return r;
+	if (!may_let_others_in(options))
+		return -EPERM;
+	char *mountpoint = mountpoint_prepare(options->mountpoint, options->nonempty);
+	if (!mountpoint)
+		return -EINVAL;
+	r = -EINVAL;
+	if (mountpoint_holds(mountpoint, options->url)) {
+		mount_log(LOG_ERR,
+			"the database %s is inside %s, where it could not be reached any more",
+			options->url, options->mountpoint);
+		goto free_mountpoint;
+	}
+	r = -ENOMEM;
+	url = absolute_url(options->url);
+	name = url ? url_mask(url) : NULL;
+	if (!name)
+		goto free_mountpoint;
+	options->url = url;
+	r = run_mount(options, mountpoint, name);
+free_mountpoint:
+	free(name);
+	free(url);
+	free(mountpoint);
+	return r;
+}
+
 int mount_run(const struct mount_options *wanted)
 {
 	struct mount_options options = *wanted;
-	struct background background = {.pipe = -1};
-	char *mountpoint = mountpoint_prepare(options.mountpoint, options.nonempty);
-	if (!mountpoint)
-		return 1;
-	if (mountpoint_holds(mountpoint, options.url)) {
-		fprintf(stderr,
-			"pymodfs: the database %s is inside %s, where it could not be reached any "
-			"more\n",
-			options.url, options.mountpoint);
-		free(mountpoint);
-		return 1;
-	}
-	char *url = absolute_url(options.url);
-	options.url = url ? url : options.url;
-	struct mount mount = {
-		.mountpoint = mountpoint,
-		.uid = options.uid,
-		.gid = options.gid,
-		.read_only = options.read_only,
-		.allow_other = options.allow_other,
-		.busy_timeout_ms = options.busy_timeout_ms,
-		.timeout = FOREVER,
-		.ready = background_ready,
-		.ready_arg = &background,
-	};
-	int r = options.foreground ? 0 : background_start(&background);
-	if (r == 0)
-		r = run(&mount, &options);
-	take_apart(&mount);
-	free(url);
-	free(mountpoint);
-	return r < 0 ? 1 : 0;
+	log_set_level(options.debug ? LOG_DEBUG : options.log_level);
+	if (!options.debug)
+		log_take_libfuse();
+	return check_and_mount(&options) < 0 ? 1 : 0;
 }

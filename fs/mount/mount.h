@@ -76,7 +76,8 @@ struct mount {
 	_Atomic int64_t listed;
 	_Atomic uint64_t requests[REQUEST_COUNT]; /* since the mount began */
 	const char *mountpoint;
-	uid_t uid; /* owner of what has no owner of its own */
+	const char *name; /* the database's, as others may see it */
+	uid_t uid;        /* owner of what has no owner of its own */
 	gid_t gid;
 	bool read_only;
 	bool allow_other;

@@ -16,7 +16,10 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
+
+#include "log.h"
 
 /* The type that the topmost mount on exactly this directory has; false: none is there. */
 static bool find_mount(const char *path, char *type, size_t size)
@@ -79,8 +82,7 @@ static bool clean_dead_mount(const char *path)
 		    strcmp(type, "fuse.pymodfs") == 0;
 	bool cleaned = ours && unmount_dead(absolute);
 	if (!cleaned)
-		fprintf(stderr,
-			"pymodfs: %s is a dead mount%s; unmount it with: fusermount3 -u -z %s\n",
+		mount_log(LOG_ERR, "%s is a dead mount%s; unmount it with: fusermount3 -u -z %s",
 			path, ours ? "" : " of another file system", path);
 	free(absolute);
 	return cleaned;
@@ -101,7 +103,7 @@ static bool is_empty(const char *path, bool *ret_empty)
 
 static char *refuse(const char *path, const char *why)
 {
-	fprintf(stderr, "pymodfs: can't mount on %s: %s\n", path, why);
+	mount_log(LOG_ERR, "can't mount on %s: %s", path, why);
 	return NULL;
 }
 

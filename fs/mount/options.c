@@ -7,12 +7,17 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
+
+#include "log.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -61,8 +66,9 @@ enum suboption {
 	OPTION_BUSY_TIMEOUT,
 	OPTION_FILE_MAX,
 	OPTION_MEMORY_MAX,
-	OPTION_DEFAULT_PERMISSIONS,
-	OPTION_DEFAULTS,
+	OPTION_SETUID,
+	OPTION_LOGLEVEL,
+	OPTION_REMOUNT,
 	N_OPTIONS,
 };
 
@@ -93,9 +99,33 @@ const struct mount_option_help mount_option_table[N_OPTIONS + 1] = {
 	[OPTION_FILE_MAX] = {"file_max", "MIB", "largest file (default: 900)"},
 	[OPTION_MEMORY_MAX] = {"memory_max", "MIB",
 		"memory for what is being written (default: 1024)"},
-	[OPTION_DEFAULT_PERMISSIONS] = {"default_permissions", NULL, "always so; accepted"},
-	[OPTION_DEFAULTS] = {"defaults", NULL, "no option at all; for fstab"},
+	[OPTION_SETUID] = {"setuid", "USER", "become this user first; for root, in /etc/fstab"},
+	[OPTION_LOGLEVEL] = {"loglevel", "LEVEL",
+		"error, warning, notice, info (the default) or debug"},
+	[OPTION_REMOUNT] = {"remount", NULL, "refused: unmount and mount again instead"},
 };
+
+/*
+ * What is for mount(8) or systemd, is so anyway (a save is always sync, default_permissions always on), or makes no
+ * difference here (the kernel keeps no access times for FUSE).
+ */
+static const char *const passed_over[] = {"defaults", "default_permissions", "auto", "noauto",
+	"nofail", "_netdev", "user", "users", "nouser", "owner", "noowner", "group", "nogroup",
+	"async", "sync", "dirsync", "atime", "relatime", "norelatime", "strictatime",
+	"nostrictatime", "diratime", "nodiratime", "lazytime", "nolazytime", "silent", "loud"};
+
+bool mount_options_pass_over(const char *option)
+{
+	size_t n = strcspn(option, ",=");
+	if (!strncasecmp(option, "x-", 2) || !strncmp(option, "user=", 5) ||
+		!strncmp(option, "comment=", 8))
+		return true;
+	for (size_t i = 0; i < sizeof(passed_over) / sizeof(passed_over[0]); i++)
+		if (strlen(passed_over[i]) == n && option[n] != '=' &&
+			!strncmp(passed_over[i], option, n))
+			return true;
+	return false;
+}
 
 static int set_number(struct mount_options *options, enum suboption option, const char *value)
 {
@@ -139,6 +169,20 @@ static int set_echo(struct mount_options *options, const char *value)
 	return 0;
 }
 
+/* Whose is what has no owner of its own: that user's, unless uid= and gid= say otherwise. */
+static int set_user(struct mount_options *options, const char *name)
+{
+	const struct passwd *user = name ? getpwnam(name) : NULL;
+	if (!user)
+		return complain("setuid= names no user of this system: ", name ? name : "''");
+	options->user = name;
+	if (options->uid == geteuid())
+		options->uid = user->pw_uid;
+	if (options->gid == getegid())
+		options->gid = user->pw_gid;
+	return 0;
+}
+
 static int set_option(struct mount_options *options, enum suboption option, char *value)
 {
 	switch (option) {
@@ -154,6 +198,17 @@ static int set_option(struct mount_options *options, enum suboption option, char
 	case OPTION_FSNAME:
 		options->fsname = value;
 		return value && value[0] ? 0 : complain("fsname= needs a name", NULL);
+	case OPTION_SETUID:
+		return set_user(options, value);
+	case OPTION_LOGLEVEL:
+		options->log_level = log_level_by_name(value);
+		return options->log_level >= 0
+			       ? 0
+			       : complain("no level of the log is called ", value ? value : "''");
+	case OPTION_REMOUNT:
+		return complain(
+			"a mount can't be changed while it is there; unmount it and mount it again",
+			NULL);
 	default:
 		break;
 	}
@@ -202,6 +257,8 @@ int mount_options_parse_list(struct mount_options *options, char *list)
 	while (*list) {
 		char *value, *start = list;
 		int option = getsubopt(&list, names, &value);
+		if (option < 0 && (options->sloppy || mount_options_pass_over(start)))
+			continue;
 		if (option < 0)
 			return complain("unknown option ", start);
 		int r = set_option(options, (enum suboption)option, value);
@@ -221,4 +278,5 @@ void mount_options_init(struct mount_options *options)
 	options->busy_timeout_ms = 5000;
 	options->file_max = 900 * MIB;
 	options->memory_max = 1024 * MIB;
+	options->log_level = LOG_INFO;
 }

@@ -18,6 +18,9 @@ struct mount_options {
 	bool suid, dev, noexec, noatime;
 	bool debug;
 	bool nonempty;
+	bool sloppy;        /* pass over options that are not known */
+	const char *user;   /* become this user first; NULL: stay who you are */
+	int log_level;      /* syslog(3) */
 	bool echo;          /* repeat others' changes for those who watch the mount */
 	const char *fsname; /* NULL: the database's path */
 	uid_t uid;
@@ -35,6 +38,8 @@ struct mount_option_help {
 /* All of them; ends with a name of NULL. */
 extern const struct mount_option_help mount_option_table[];
 
+/* Is the first of these options mount(8)'s or systemd's affair, or makes no difference here? */
+bool mount_options_pass_over(const char *option);
 /* What a mount does without an option. */
 void mount_options_init(struct mount_options *options);
 /* The words after -o; they are cut and must last. -EINVAL: one is wrong, and one line on stderr says which. */

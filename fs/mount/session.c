@@ -16,8 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "job.h"
+#include "notify.h"
 
 #define KNOCK_MS 10
 
@@ -31,7 +33,7 @@ static void add_escaped(FILE *out, const char *text)
 	}
 }
 
-static char *session_options(const struct mount_options *options)
+static char *session_options(const struct mount *mount, const struct mount_options *options)
 {
 	char *text = NULL;
 	size_t size;
@@ -39,7 +41,7 @@ static char *session_options(const struct mount_options *options)
 	if (!out)
 		return NULL;
 	fputs("default_permissions,subtype=pymodfs,fsname=", out);
-	add_escaped(out, options->fsname ? options->fsname : options->url);
+	add_escaped(out, options->fsname ? options->fsname : mount->name);
 	fputs(options->suid ? ",suid" : ",nosuid", out);
 	fputs(options->dev ? ",dev" : ",nodev", out);
 	fputs(options->read_only ? ",ro" : "", out);
@@ -58,7 +60,7 @@ static char *session_options(const struct mount_options *options)
 
 int session_create(struct mount *mount, const struct mount_options *options)
 {
-	char *list = session_options(options);
+	char *list = session_options(mount, options);
 	if (!list)
 		return -ENOMEM;
 	char *argv[] = {
@@ -88,6 +90,7 @@ static int start_threads(struct mount *mount)
 /* What was asked for is done, what stays in memory for a while is settled, and nobody uses the session after that. */
 static void end_threads(struct mount *mount)
 {
+	notify_manager("STOPPING=1\nSTATUS=saving what is in memory");
 	if (mount->publisher && !mount->read_only)
 		job_settle(mount);
 	writer_stop(mount->writer);
@@ -143,7 +146,7 @@ int session_run(struct mount *mount)
 	if (r < 0)
 		return r;
 	/* The kernel waits for answers from now on; nothing of ours may touch the mount before the loop runs. */
-	r = fuse_session_mount(mount->session, mount->mountpoint) ? -EIO : 0;
+	r = fuse_session_mount(mount->session, mount->mountpoint) ? -ECANCELED : 0;
 	if (r == 0) {
 		r = start_threads(mount);
 		if (r == 0)
@@ -153,6 +156,7 @@ int session_run(struct mount *mount)
 		else
 			end_threads(mount);
 		fuse_session_unmount(mount->session);
+		mount_log(LOG_INFO, "%s is unmounted", mount->mountpoint);
 	}
 	fuse_remove_signal_handlers(mount->session);
 	return r < 0 ? r : 0;

@@ -76,6 +76,14 @@ class PostgresMountTest(TestCase):
         self.sql("UPDATE module SET source = 'V = 4'")
         self.wait_text('a.py', 'V = 4')
 
+    def test_a_password_in_the_url_is_shown_to_nobody(self):
+        pymodfs('umount', self.mnt)
+        pymodfs('mount', self.url.replace('postgres@', 'postgres:sesame@'), self.mnt)
+        with open('/proc/self/mounts') as mounts:
+            line = next(line for line in mounts if f' {self.mnt} ' in line)
+        self.assertIn('postgresql://postgres:***@/', line)
+        self.assertNotIn('sesame', line + (self.mnt / '.pymodfs/status').read_text())
+
 
 if __name__ == '__main__':
     unittest.main()

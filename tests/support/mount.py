@@ -40,7 +40,9 @@ def daemons_of(mountpoint):
             program = os.readlink(entry / 'exe')
         except OSError:
             continue
-        if program == str(PYMODFS.resolve()) and b'mount' in words and os.fsencode(mountpoint) in words:
+        # mount(8) calls it under the name mount.fuse.pymodfs.
+        mounts = b'mount' in words or words[0].endswith(b'mount.fuse.pymodfs')
+        if program == str(PYMODFS.resolve()) and mounts and os.fsencode(mountpoint) in words:
             found.append(int(entry.name))
     return found
 
