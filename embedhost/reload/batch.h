@@ -61,7 +61,8 @@ enum change_kind {
 	CHANGE_TYPE,
 	CHANGE_SET,
 	CHANGE_BASES,
-	CHANGE_KEYS
+	CHANGE_KEYS,
+	CHANGE_ITEM
 };
 
 /* One step of the commit, with what is needed to take it back. */
@@ -71,6 +72,7 @@ struct change {
 	PyObject *key;
 	PyObject *old;
 	void **slot;
+	Py_ssize_t index;
 };
 
 struct journal {
@@ -155,7 +157,10 @@ int journal_type_set(struct journal *journal, PyTypeObject *type, PyObject *key,
 int journal_bases_set(
 	struct journal *journal, PyTypeObject *type, PyObject *bases, PyTypeObject *base);
 int journal_dict_rekey(struct batch *batch, PyObject *dict);
+bool type_orders_itself(PyTypeObject *type); /* its metaclass has an mro() */
 int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base);
+int journal_item_set(
+	struct journal *journal, PyObject *sequence, Py_ssize_t index, PyObject *value);
 int journal_set_swap(struct journal *journal, PyObject *set, PyObject *old, PyObject *fresh);
 void journal_undo(struct journal *journal);
 void journal_finish(struct journal *journal);
@@ -196,7 +201,14 @@ void tables_rewrite_signals(struct batch *batch); /* after the commit; runs no P
 /* heap.c */
 int heap_find_young(struct batch *batch, PyObject **ret_list);
 int heap_rewrite(struct batch *batch, PyObject *young);
+
+/* rewrite.c */
+int rewrite_list(struct batch *batch, PyObject *objects);
 int rewrite_values(struct batch *batch, PyObject *dict); /* and keys */
+
+/* weak.c */
+int weak_match(struct batch *batch, PyObject *young);
+void weak_finish(struct batch *batch, PyObject *young); /* after the last step that can fail */
 
 /* commit.c */
 int commit_apply(struct batch *batch);

@@ -76,7 +76,9 @@ static bool bases_fit(struct batch *batch, PyTypeObject *old, PyTypeObject *fres
 	PyTypeObject *old_base = old->tp_base;
 	bool fit = bases && same_items(bases, before);
 
-	if (bases && !fit) {
+	if (bases && !fit && type_orders_itself(fresh)) {
+		fit = true; /* what it made of the new class, it will make of the old */
+	} else if (bases && !fit) {
 		Py_INCREF(old_base);
 		fit = type_set_bases(old, bases, base) == 0;
 		if (fit)
@@ -233,6 +235,18 @@ static int abc_forget(PyTypeObject *type)
 	return result ? 0 : -1;
 }
 
+/* What the metaclass made of the new class. */
+static int class_set_order(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+{
+	PyObject *order = mapped_tuple(batch, fresh->tp_mro);
+	int result = order ? 0 : -1;
+
+	if (result == 0 && !same_items(order, old->tp_mro))
+		result = journal_slot_set(&batch->journal, (PyObject *)old, &old->tp_mro, order);
+	Py_XDECREF(order);
+	return result;
+}
+
 int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
 	PyObject *bases = mapped_tuple(batch, fresh->tp_bases);
@@ -243,6 +257,8 @@ int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 	if (result == 0 && !same_items(bases, old->tp_bases))
 		result = journal_bases_set(&batch->journal, old, bases,
 			(PyTypeObject *)map_get(batch, (PyObject *)fresh->tp_base));
+	if (result == 0 && type_orders_itself(fresh))
+		result = class_set_order(batch, old, fresh);
 	if (result == 0 && map_get(batch, (PyObject *)Py_TYPE(fresh)) != (PyObject *)Py_TYPE(old))
 		result = journal_class_set(&batch->journal, (PyObject *)old,
 			(PyTypeObject *)map_get(batch, (PyObject *)Py_TYPE(fresh)));

@@ -112,7 +112,7 @@ static int commit_objects(struct batch *batch)
 			result = function_update(batch, old, fresh);
 		else if (PyType_Check(old))
 			result = class_update(batch, (PyTypeObject *)old, (PyTypeObject *)fresh);
-		else if (!PyModule_Check(old) && !PyDict_Check(old))
+		else if (!PyModule_Check(old) && !PyDict_Check(old) && !PyWeakref_Check(old))
 			result = instance_update(batch, old, fresh);
 	}
 	return result;
@@ -201,7 +201,7 @@ static int commit_steps(struct batch *batch, PyObject *young)
 	for (member = batch->members; member; member = member->hh.next)
 		if (commit_member(batch, member) < 0)
 			return -1;
-	if (commit_modules(batch) < 0 || commit_objects(batch) < 0)
+	if (weak_match(batch, young) < 0 || commit_modules(batch) < 0 || commit_objects(batch) < 0)
 		return -1;
 	return heap_rewrite(batch, young);
 }
@@ -284,9 +284,10 @@ int commit_apply(struct batch *batch)
 		Py_DECREF(young);
 		return -1;
 	}
+	weak_finish(batch, young);
 	tables_rewrite_signals(batch);
-	caches_clear(batch);
-	Py_DECREF(young);
 	commit_records(batch);
+	Py_DECREF(young);
+	caches_clear(batch);
 	return 0;
 }

@@ -75,9 +75,11 @@ struct engine {
 	PyObject *empty;       /* "" */
 	PyObject *wanted;      /* set: modules that a body asked for in vain */
 	PyObject *late;        /* set: modules whose first run went on during a look */
-	PyObject *gc_collect;  /* gc.collect */
-	PyObject *abc_forget;  /* _abc._reset_caches */
-	struct batch *batch;   /* the one whose bodies run, or NULL */
+	PyTypeObject *deque;   /* collections.deque */
+	ssizeobjargproc deque_set;
+	PyObject *gc_collect; /* gc.collect */
+	PyObject *abc_forget; /* _abc._reset_caches */
+	struct batch *batch;  /* the one whose bodies run, or NULL */
 	struct batch
 		*current;  /* the one that runs, from its first step to its last hook, or NULL */
 	PyObject *handled; /* what the caller was handling when it called: no part of a failure */

@@ -95,6 +95,59 @@ static int attributes_update(struct batch *batch, PyFunctionObject *to, PyFuncti
 	return result;
 }
 
+/* The dict of functools.singledispatch, which is in a cell of its register(). */
+static PyObject *dispatch_registry(PyFunctionObject *function)
+{
+	PyCodeObject *code = (PyCodeObject *)function->func_code;
+	PyObject *add =
+		function->func_dict ? PyDict_GetItemString(function->func_dict, "register") : NULL;
+	PyObject *names, *found = NULL;
+
+	if (!add || !PyFunction_Check(add) || !PyFunction_GET_CLOSURE(add) ||
+		PyUnicode_CompareWithASCIIString(
+			code->co_qualname, "singledispatch.<locals>.wrapper") != 0)
+		return NULL;
+	names = free_names(add);
+	for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); i++)
+		if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, i), "registry") == 0)
+			found = cell_value(PyFunction_GET_CLOSURE(add), i);
+	Py_XDECREF(names);
+	return found && PyDict_CheckExact(found) ? found : NULL;
+}
+
+static bool is_of_members(struct batch *batch, PyObject *implementation)
+{
+	PyObject *module = PyFunction_Check(implementation)
+				   ? ((PyFunctionObject *)implementation)->func_module
+				   : NULL;
+
+	return !module || !PyUnicode_Check(module) || batch_find(batch, module);
+}
+
+static bool registry_has(struct batch *batch, PyObject *registry, PyObject *type)
+{
+	PyObject *key, *value;
+	Py_ssize_t position = 0;
+
+	while (PyDict_Next(registry, &position, &key, &value))
+		if (map_get(batch, key) == type)
+			return true;
+	return false;
+}
+
+/* Implementations that others registered stay. */
+static int dispatch_keep(struct batch *batch, PyFunctionObject *to, PyFunctionObject *from)
+{
+	PyObject *was = dispatch_registry(to), *is = dispatch_registry(from), *type, *function;
+	Py_ssize_t position = 0;
+
+	while (was && is && PyDict_Next(was, &position, &type, &function))
+		if (!is_of_members(batch, function) && !registry_has(batch, is, type) &&
+			journal_dict_set(&batch->journal, is, type, function) < 0)
+			return -1;
+	return 0;
+}
+
 int function_update(struct batch *batch, PyObject *old, PyObject *fresh)
 {
 	PyFunctionObject *to = (PyFunctionObject *)old, *from = (PyFunctionObject *)fresh;
@@ -113,6 +166,8 @@ int function_update(struct batch *batch, PyObject *old, PyObject *fresh)
 		{&to->func_module, &from->func_module},
 	};
 
+	if (dispatch_keep(batch, to, from) < 0)
+		return -1;
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
 		PyObject *value = *fields[i][1];
 

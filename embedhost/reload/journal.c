@@ -103,6 +103,58 @@ int journal_class_set(struct journal *journal, PyObject *object, PyTypeObject *t
 	return 0;
 }
 
+bool type_orders_itself(PyTypeObject *type)
+{
+	PyObject *name = PyUnicode_InternFromString("mro");
+	bool own =
+		name && _PyType_Lookup(Py_TYPE(type), name) != _PyType_Lookup(&PyType_Type, name);
+
+	Py_XDECREF(name);
+	PyErr_Clear();
+	return own;
+}
+
+static int collect_ordering(PyTypeObject *type, PyObject *list)
+{
+	PyObject *key, *reference;
+	Py_ssize_t position = 0;
+
+	if (type_orders_itself(type) && PyList_Append(list, (PyObject *)type) < 0)
+		return -1;
+	while (type->tp_subclasses &&
+		PyDict_Next(type->tp_subclasses, &position, &key, &reference)) {
+		PyObject *subclass = PyWeakref_GET_OBJECT(reference);
+
+		if (PyType_Check(subclass) && collect_ordering((PyTypeObject *)subclass, list) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A metaclass with a method mro() is Python code, which must not run here: meanwhile the classes
+ * below `type` that have one pass for plain ones. Whose order it is says class.c. */
+static int type_set_plainly(PyTypeObject *type, PyObject *name, PyObject *bases)
+{
+	PyObject *list = PyList_New(0);
+	Py_ssize_t count = list && collect_ordering(type, list) == 0 ? PyList_GET_SIZE(list) : -1;
+	PyTypeObject **metatypes = count < 0 ? NULL : calloc((size_t)count + 1, sizeof(*metatypes));
+	int result = -1;
+
+	for (Py_ssize_t i = 0; metatypes && i < count; i++) {
+		metatypes[i] = Py_TYPE(PyList_GET_ITEM(list, i));
+		Py_SET_TYPE(PyList_GET_ITEM(list, i), &PyType_Type);
+	}
+	if (metatypes)
+		result = PyType_Type.tp_setattro((PyObject *)type, name, bases);
+	else if (!PyErr_Occurred())
+		PyErr_NoMemory();
+	for (Py_ssize_t i = 0; metatypes && i < count; i++)
+		Py_SET_TYPE(PyList_GET_ITEM(list, i), metatypes[i]);
+	free(metatypes);
+	Py_XDECREF(list);
+	return result;
+}
+
 /* type.__bases__ refuses a first base for a class that had none but object, because it compares the
  * old base with the new one. What matters is whether instances are laid out alike, which is for the
  * caller to know: `base`, the best of the new bases, is put in place first, so that there is nothing
@@ -117,7 +169,7 @@ int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base)
 		return -1;
 	Py_INCREF(base);
 	type->tp_base = base;
-	result = PyType_Type.tp_setattro((PyObject *)type, name, bases);
+	result = type_set_plainly(type, name, bases);
 	Py_DECREF(name);
 	if (result == 0) {
 		Py_DECREF(before);
@@ -185,6 +237,20 @@ int journal_type_set(struct journal *journal, PyTypeObject *type, PyObject *key,
 	return type_put(type, key, value);
 }
 
+/* A frozen set is one in all but its type. */
+static int set_swap(PyObject *set, PyObject *old, PyObject *fresh)
+{
+	PyTypeObject *type = Py_TYPE(set);
+	int result;
+
+	if (!PySet_Check(set))
+		Py_SET_TYPE(set, &PySet_Type);
+	result = PySet_Discard(set, old) < 0 ? -1 : PySet_Add(set, fresh);
+	Py_SET_TYPE(set, type);
+	((PySetObject *)set)->hash = -1;
+	return result;
+}
+
 int journal_set_swap(struct journal *journal, PyObject *set, PyObject *old, PyObject *fresh)
 {
 	struct change *change = journal_push(journal, CHANGE_SET, set);
@@ -193,9 +259,60 @@ int journal_set_swap(struct journal *journal, PyObject *set, PyObject *old, PyOb
 		return -1;
 	change->key = Py_NewRef(fresh);
 	change->old = Py_NewRef(old);
-	return PySet_Discard(set, old) < 0 ? -1 : PySet_Add(set, fresh);
+	return set_swap(set, old, fresh);
 }
 
+/* Of a type whose items no API but the sequence's reaches; it must be C code. */
+int journal_item_set(struct journal *journal, PyObject *sequence, Py_ssize_t index, PyObject *value)
+{
+	struct change *change = journal_push(journal, CHANGE_ITEM, sequence);
+
+	if (!change)
+		return -1;
+	change->index = index;
+	change->old = PySequence_GetItem(sequence, index);
+	return change->old ? engine->deque_set(sequence, index, value) : -1;
+}
+
+/* An OrderedDict has a list of its keys beside the table, in an order of its own. */
+static PyObject *odict_copy(PyObject *dict)
+{
+	PyObject *copy = PyDict_New(), *iterator = PyODict_Type.tp_iter(dict), *key, *value;
+
+	while (copy && iterator && (key = PyIter_Next(iterator))) {
+		value = PyDict_GetItemWithError(dict, key);
+		if (!value || PyDict_SetItem(copy, key, value) < 0)
+			Py_CLEAR(copy);
+		Py_DECREF(key);
+	}
+	Py_XDECREF(iterator);
+	if (PyErr_Occurred())
+		Py_CLEAR(copy);
+	return copy;
+}
+
+static int dict_clear(PyObject *dict)
+{
+	PyObject *result;
+
+	if (!PyODict_Check(dict)) {
+		PyDict_Clear(dict);
+		return 0;
+	}
+	result = PyObject_CallMethod((PyObject *)&PyODict_Type, "clear", "O", dict);
+	Py_XDECREF(result);
+	return result ? 0 : -1;
+}
+
+static int dict_add(PyObject *dict, PyObject *key, PyObject *value, Py_hash_t hash)
+{
+	if (PyODict_Check(dict))
+		return PyODict_SetItem(dict, key, value);
+	return hash == -1 ? PyDict_SetItem(dict, key, value)
+			  : _PyDict_SetItem_KnownHash(dict, key, value, hash);
+}
+
+/* batch NULL: as it is in the copy. */
 static int dict_fill(struct batch *batch, PyObject *dict, PyObject *copy)
 {
 	PyObject *key, *value, *mapped;
@@ -204,12 +321,11 @@ static int dict_fill(struct batch *batch, PyObject *dict, PyObject *copy)
 	int result = 0;
 
 	while (result == 0 && _PyDict_Next(copy, &position, &key, &value, &hash)) {
-		mapped = map_get_deep(batch, key);
+		mapped = batch ? map_get_deep(batch, key) : Py_NewRef(key);
 		if (!mapped)
 			return -1;
-		value = map_get(batch, value);
-		result = mapped == key ? _PyDict_SetItem_KnownHash(dict, key, value, hash)
-				       : PyDict_SetItem(dict, mapped, value);
+		value = batch ? map_get(batch, value) : value;
+		result = dict_add(dict, mapped, value, mapped == key ? hash : -1);
 		Py_DECREF(mapped);
 	}
 	return result;
@@ -219,7 +335,7 @@ static int dict_fill(struct batch *batch, PyObject *dict, PyObject *copy)
  * its order. */
 int journal_dict_rekey(struct batch *batch, PyObject *dict)
 {
-	PyObject *copy = PyDict_Copy(dict);
+	PyObject *copy = PyODict_Check(dict) ? odict_copy(dict) : PyDict_Copy(dict);
 	struct change *change = copy ? journal_push(&batch->journal, CHANGE_KEYS, dict) : NULL;
 
 	if (!change) {
@@ -227,8 +343,7 @@ int journal_dict_rekey(struct batch *batch, PyObject *dict)
 		return -1;
 	}
 	change->old = copy;
-	PyDict_Clear(dict);
-	return dict_fill(batch, dict, copy);
+	return dict_clear(dict) < 0 ? -1 : dict_fill(batch, dict, copy);
 }
 
 static void change_undo(struct change *change)
@@ -247,12 +362,14 @@ static void change_undo(struct change *change)
 			(PyTypeObject *)PyTuple_GET_ITEM(change->key, 0));
 		break;
 	case CHANGE_KEYS:
-		PyDict_Clear(change->owner);
-		PyDict_Update(change->owner, change->old);
+		dict_clear(change->owner);
+		dict_fill(NULL, change->owner, change->old);
 		break;
 	case CHANGE_SET:
-		PySet_Discard(change->owner, change->key);
-		PySet_Add(change->owner, change->old);
+		set_swap(change->owner, change->key, change->old);
+		break;
+	case CHANGE_ITEM:
+		engine->deque_set(change->owner, change->index, change->old);
 		break;
 	case CHANGE_SLOT:
 		current = *change->slot;

@@ -85,6 +85,32 @@ bool map_is_taken(struct batch *batch, PyObject *to)
 	return taken != NULL;
 }
 
+/* What is compared by what is in it. */
+static bool is_compound(PyObject *object)
+{
+	return PyTuple_CheckExact(object) || PyFrozenSet_CheckExact(object);
+}
+
+static PyObject *frozenset_map(struct batch *batch, PyObject *set)
+{
+	PyObject *result, *key, *mapped, *items;
+	Py_ssize_t position = 0;
+	Py_hash_t hash;
+
+	if (!map_touches(batch, set))
+		return Py_NewRef(set);
+	items = PyList_New(0);
+	while (items && _PySet_NextEntry(set, &position, &key, &hash)) {
+		mapped = map_get_deep(batch, key);
+		if (!mapped || PyList_Append(items, mapped) < 0)
+			Py_CLEAR(items);
+		Py_XDECREF(mapped);
+	}
+	result = items ? PyFrozenSet_New(items) : NULL;
+	Py_XDECREF(items);
+	return result;
+}
+
 static PyObject *tuple_map(struct batch *batch, PyObject *tuple)
 {
 	PyObject *result = PyTuple_New(PyTuple_GET_SIZE(tuple)), *item;
@@ -106,18 +132,30 @@ static PyObject *tuple_map(struct batch *batch, PyObject *tuple)
 	return result;
 }
 
-/* A new reference; tuples are mapped item by item. */
+/* A new reference; tuples and frozen sets are mapped item by item. */
 PyObject *map_get_deep(struct batch *batch, PyObject *object)
 {
 	if (PyTuple_CheckExact(object))
 		return tuple_map(batch, object);
+	if (PyFrozenSet_CheckExact(object))
+		return frozenset_map(batch, object);
 	return Py_NewRef(map_get(batch, object));
 }
 
 bool map_touches(struct batch *batch, PyObject *object)
 {
-	if (!PyTuple_CheckExact(object))
+	PyObject *key;
+	Py_ssize_t position = 0;
+	Py_hash_t hash;
+
+	if (!is_compound(object))
 		return map_get(batch, object) != object;
+	if (PyFrozenSet_CheckExact(object)) {
+		while (_PySet_NextEntry(object, &position, &key, &hash))
+			if (map_touches(batch, key))
+				return true;
+		return false;
+	}
 	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++)
 		if (map_touches(batch, PyTuple_GET_ITEM(object, i)))
 			return true;

@@ -244,12 +244,23 @@ int match_member(struct batch *batch, struct member *member)
 		batch, (PyCodeObject *)member->record->code, (PyCodeObject *)member->code);
 }
 
+static PyObject *defined_in(struct member *member, PyObject *qualname)
+{
+	if (!member->record || !member->record->inner_names)
+		return NULL;
+	return PyDict_GetItemWithError(member->record->inner_names, qualname);
+}
+
+/* A module that is no member: it was given another's name. */
 PyObject *defined_names(struct batch *batch, PyObject *module, PyObject *qualname)
 {
 	struct member *member =
 		module && PyUnicode_Check(module) ? batch_find(batch, module) : NULL;
+	PyObject *names = member ? defined_in(member, qualname) : NULL;
 
-	if (!member || !member->record || !member->record->inner_names)
-		return NULL;
-	return PyDict_GetItemWithError(member->record->inner_names, qualname);
+	if (member)
+		return names;
+	for (member = batch->members; member && !names; member = member->hh.next)
+		names = defined_in(member, qualname);
+	return names;
 }

@@ -182,17 +182,34 @@ void record_forget(struct record *record)
 	free(record);
 }
 
+static bool same_text(PyObject *a, PyObject *b)
+{
+	return a && PyUnicode_Check(a) && PyUnicode_Compare(a, b) == 0;
+}
+
+/* A module may say of its classes that they are another's, whose interface they belong to. */
+static bool class_is_made_in(PyTypeObject *type, PyObject *dict)
+{
+	PyObject *name, *value;
+	Py_ssize_t position = 0;
+
+	while (PyDict_Next(type->tp_dict, &position, &name, &value))
+		if (PyFunction_Check(value) && PyFunction_GET_GLOBALS(value) == dict)
+			return true;
+	return false;
+}
+
 /* Attributes that the source gave a function, a decorator among it. */
-static int function_keys_add(PyObject *keys, PyObject *function, PyObject *module_name)
+static int function_keys_add(
+	PyObject *keys, PyObject *function, PyObject *module_name, PyObject *dict)
 {
 	PyFunctionObject *f = (PyFunctionObject *)function;
 	PyObject *names;
 	int result;
 
-	if (!f->func_dict || !PyDict_GET_SIZE(f->func_dict) || !f->func_module ||
-		!PyUnicode_Check(f->func_module) ||
-		PyUnicode_Compare(f->func_module, module_name) != 0 ||
-		PyDict_Contains(keys, f->func_qualname))
+	if (!f->func_dict || !PyDict_GET_SIZE(f->func_dict) ||
+		PyDict_Contains(keys, f->func_qualname) ||
+		(!same_text(f->func_module, module_name) && f->func_globals != dict))
 		return 0;
 	names = PyFrozenSet_New(f->func_dict);
 	result = names ? PyDict_SetItem(keys, f->func_qualname, names) : -1;
@@ -200,32 +217,32 @@ static int function_keys_add(PyObject *keys, PyObject *function, PyObject *modul
 	return result;
 }
 
-static int inner_keys_add(PyObject *keys, PyObject *value, PyObject *module_name);
+static int inner_keys_add(PyObject *keys, PyObject *value, PyObject *module_name, PyObject *dict);
 
-static int class_keys_add(PyObject *keys, PyTypeObject *type, PyObject *module_name)
+static int class_keys_add(PyObject *keys, PyTypeObject *type, PyObject *module_name, PyObject *dict)
 {
 	PyObject *owner = PyDict_GetItemString(type->tp_dict, "__module__");
 	PyObject *qualname = ((PyHeapTypeObject *)type)->ht_qualname, *names, *key, *value;
 	Py_ssize_t position = 0;
 	int result;
 
-	if (!owner || !PyUnicode_Check(owner) || PyUnicode_Compare(owner, module_name) != 0 ||
-		PyDict_Contains(keys, qualname))
+	if (PyDict_Contains(keys, qualname) ||
+		(!same_text(owner, module_name) && !class_is_made_in(type, dict)))
 		return 0;
 	names = PyFrozenSet_New(type->tp_dict);
 	result = names ? PyDict_SetItem(keys, qualname, names) : -1;
 	Py_XDECREF(names);
 	while (result == 0 && PyDict_Next(type->tp_dict, &position, &key, &value))
-		result = inner_keys_add(keys, value, module_name);
+		result = inner_keys_add(keys, value, module_name, dict);
 	return result;
 }
 
-static int inner_keys_add(PyObject *keys, PyObject *value, PyObject *module_name)
+static int inner_keys_add(PyObject *keys, PyObject *value, PyObject *module_name, PyObject *dict)
 {
 	if (PyFunction_Check(value))
-		return function_keys_add(keys, value, module_name);
+		return function_keys_add(keys, value, module_name, dict);
 	if (PyType_Check(value) && PyType_HasFeature((PyTypeObject *)value, Py_TPFLAGS_HEAPTYPE))
-		return class_keys_add(keys, (PyTypeObject *)value, module_name);
+		return class_keys_add(keys, (PyTypeObject *)value, module_name, dict);
 	return 0;
 }
 
@@ -240,7 +257,7 @@ PyObject *record_inner_names(PyObject *dict)
 	if (!module_name || !PyUnicode_Check(module_name))
 		return keys;
 	while (keys && PyDict_Next(dict, &position, &key, &value))
-		if (inner_keys_add(keys, value, module_name) < 0)
+		if (inner_keys_add(keys, value, module_name, dict) < 0)
 			Py_CLEAR(keys);
 	return keys;
 }

@@ -1031,6 +1031,52 @@ class Special(HostCase):
             eq((C.describe(), len(C), c.f(), C().f()), (2, 2, 2, 2))
         """)
 
+    def test_a_metaclass_that_orders_its_classes(self):
+        self.host("""
+            source = '''
+                class Meta(type):
+                    def mro(cls):
+                        calls.append(cls.__name__)
+                        return super().mro()
+                calls = []
+                class Mixin:
+                    def mixed(self): return {0}
+                class A({1}metaclass=Meta):
+                    def f(self): return {0}
+                class B(A): pass
+            '''
+            write('m', source.format(1, ''))
+            import m
+            class Below(m.B): pass
+            b, below = m.B(), Below()
+            write('m', source.format(2, 'Mixin, '))
+            good('m')
+            eq((b.f(), b.mixed(), below.f(), below.mixed(), m.B.__mro__[:3] == (m.B, m.A, m.Mixin), m.calls), (2, 2, 2, 2, True, ['A', 'B']))
+            write('m', source.format(3, ''))
+            good('m')
+            eq((b.f(), hasattr(b, 'mixed'), hasattr(below, 'mixed')), (3, False, False))
+        """)
+
+    def test_classes_and_functions_that_say_they_are_another_modules(self):
+        self.host("""
+            source = '''
+                def f(): return {0}
+                class C:
+                    def g(self): return {0}
+                    of{0} = 1
+                f.of{0} = 1
+                f.__module__ = C.__module__ = 'public.api'
+            '''
+            write('m', source.format(1))
+            import m
+            f, C, c = m.f, m.C, m.C()
+            C.injected = f.injected = 5
+            write('m', source.format(2))
+            good('m')
+            eq((f(), c.g(), m.f is f, m.C is C, C.injected, f.injected), (2, 2, True, True, 5, 5))
+            eq([hasattr(x, name) for x in (C, f) for name in ('of1', 'of2')], [False, True] * 2)
+        """)
+
     def test_a_class_gets_a_metaclass(self):
         self.host("""
             write('m', 'class C: X = 1')
