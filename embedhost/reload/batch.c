@@ -3,6 +3,7 @@
  * The course of a batch. One runs at a time, under the engine's lock; see batch.h for its stages.
  */
 #include "batch.h"
+#include "../watch/watch.h"
 
 struct member *batch_find(struct batch *batch, PyObject *name)
 {
@@ -361,6 +362,16 @@ static int previous_save(struct batch *batch)
 	return 0;
 }
 
+static void foreign_remove(PyObject *name, PyObject *module)
+{
+	PyObject *tail = NULL, *dict = parent_dict(name, &tail);
+
+	if (dict && tail && PyDict_GetItemWithError(dict, tail) == module)
+		PyDict_DelItem(dict, tail);
+	PyDict_DelItem(engine->modules, name);
+	Py_XDECREF(tail);
+}
+
 /* Modules from elsewhere that only the failed attempt imported go again, but extension modules:
  * many can't be initialised a second time. */
 static void rollback_foreign(struct batch *batch)
@@ -373,7 +384,7 @@ static void rollback_foreign(struct batch *batch)
 			    PyUnicode_READ_CHAR(file, PyUnicode_GET_LENGTH(file) - 2) == 'p';
 
 		if (pure)
-			PyDict_DelItem(engine->modules, name);
+			foreign_remove(name, module);
 		Py_XDECREF(file);
 		PyErr_Clear();
 	}
@@ -404,25 +415,44 @@ static void batch_finish(struct batch *batch)
 	map_finish(&batch->taken);
 	map_finish(&batch->young);
 	Py_CLEAR(batch->caches);
+	Py_CLEAR(batch->rehash);
 	Py_CLEAR(batch->hidden);
 	Py_CLEAR(batch->added);
 	Py_CLEAR(batch->foreign);
 	Py_CLEAR(batch->deleted);
 }
 
-/* Its memory is on the stack of a thread that is gone. What it had read counts as not seen yet. */
+/* What was read counts as not seen yet: the next look finds it. */
+static void batch_try_again(void)
+{
+	for (struct record *record = engine->records; record; record = record->hh.next) {
+		PyObject *name;
+
+		if (!record->seen && !record->gone && !record->moved)
+			continue;
+		record_set(&record->seen, NULL);
+		record->gone = record->moved = false;
+		name = PyUnicode_FromString(record->name);
+		if (!name || PySet_Add(engine->late, name) < 0)
+			PyErr_Clear();
+		Py_XDECREF(name);
+	}
+	watch_nudge(engine->watch);
+}
+
+/* Its memory is on the stack of a thread that is gone. */
 void batch_abandon(struct batch *batch)
 {
 	if (engine->batch)
 		overlay_end(batch);
 	collector_resume(&batch->pause);
-	for (struct record *record = engine->records; record; record = record->hh.next)
-		record_set(&record->seen, NULL);
+	batch_try_again();
 }
 
 static int batch_run(struct batch *batch, PyObject *changed, PyObject *deleted)
 {
-	if (!batch->added || !batch->foreign || !batch->deleted || !batch->hidden || !batch->caches)
+	if (!batch->added || !batch->foreign || !batch->deleted || !batch->hidden ||
+		!batch->caches || !batch->rehash)
 		return -1;
 	if (batch_add_deleted(batch, deleted) < 0 || batch_build(batch, changed) < 0 ||
 		batch_run_bodies(batch) < 0)
@@ -446,12 +476,15 @@ int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 	batch.foreign = PyList_New(0);
 	batch.deleted = PySet_New(NULL);
 	batch.hidden = PySet_New(NULL);
+	batch.rehash = PyList_New(0);
 	batch.caches = PyList_New(0);
 	result = batch_run(&batch, changed, deleted);
 	if (result < 0) {
 		if (!batch.failed && report_add_error(report, engine->empty) < 0)
 			PyErr_Clear();
 		PyErr_Clear();
+		if (batch.again)
+			batch_try_again();
 		rollback_foreign(&batch);
 		batch_restore_lines(&batch);
 		PyList_SetSlice(report->reloaded, 0, PyList_GET_SIZE(report->reloaded), NULL);
@@ -463,6 +496,8 @@ int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 		class_move_registrations(&batch);
 		batch_call_reload(&batch);
 	}
+	if (result == 0)
+		aliases_note(&batch);
 	engine->current = NULL;
 	batch_finish(&batch);
 	collector_collect_young();

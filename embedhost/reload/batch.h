@@ -95,10 +95,12 @@ struct batch {
 	PyObject *deleted; /* set: names that go */
 	PyObject *hidden;  /* set: names that a body took out of sys.modules */
 	bool failed;
+	bool again; /* it failed for a reason that passes */
 	struct pause pause;
 	struct mapping *map;   /* new object -> the old one that it becomes */
 	struct mapping *taken; /* the other way round */
 	struct mapping *young; /* functions and classes made since the batch began */
+	PyObject *rehash;      /* list: dicts and sets to be filled anew */
 	PyObject *caches;      /* list: wrappers whose results are stale */
 	unsigned int finished; /* bodies so far */
 	bool becomes;          /* some class of the map does */
@@ -135,6 +137,7 @@ bool map_becomes(struct batch *batch, PyObject *old);
 PyObject *map_get(struct batch *batch, PyObject *object); /* borrowed; itself if not mapped */
 PyObject *map_get_deep(struct batch *batch, PyObject *object);
 bool map_touches(struct batch *batch, PyObject *object);
+PyObject *map_source(struct batch *batch, PyObject *to); /* borrowed; NULL: none becomes it */
 bool map_is_taken(struct batch *batch, PyObject *to);
 int young_add(struct batch *batch, PyObject *object);
 bool young_has(struct batch *batch, PyObject *object);
@@ -194,6 +197,10 @@ void collector_collect_young(void);
 /* batch.c: what is left of a batch whose thread is gone */
 void batch_abandon(struct batch *batch);
 
+/* alias.c */
+void aliases_note(struct batch *batch);
+int aliases_update(struct batch *batch);
+
 /* tables.c */
 int tables_rewrite_exit(struct batch *batch);
 void tables_rewrite_signals(struct batch *batch); /* after the commit; runs no Python code */
@@ -206,12 +213,22 @@ int heap_rewrite(struct batch *batch, PyObject *young);
 int rewrite_list(struct batch *batch, PyObject *objects);
 int rewrite_values(struct batch *batch, PyObject *dict); /* and keys */
 
+/* Also of an OrderedDict. */
+int dict_clear(PyObject *dict);
+int dict_add(PyObject *dict, PyObject *key, PyObject *value, Py_hash_t hash);
+
+/* rehash.c */
+int rehash_note(struct batch *batch, PyObject *container); /* before it is rewritten */
+void rehash_all(struct batch *batch);                      /* after the commit */
+
 /* weak.c */
 int weak_match(struct batch *batch, PyObject *young);
 void weak_finish(struct batch *batch, PyObject *young); /* after the last step that can fail */
 
 /* commit.c */
 int commit_apply(struct batch *batch);
+/* The namespace of a module's package (borrowed) and its name there; NULL if it has none. */
+PyObject *parent_dict(PyObject *name, PyObject **ret_tail);
 
 /* hooks.c */
 void hooks_unload(struct report *report, PyObject *name, PyObject *dict);

@@ -118,7 +118,7 @@ static int commit_objects(struct batch *batch)
 	return result;
 }
 
-static PyObject *parent_dict(PyObject *name, PyObject **ret_tail)
+PyObject *parent_dict(PyObject *name, PyObject **ret_tail)
 {
 	Py_ssize_t length = PyUnicode_GET_LENGTH(name);
 	Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, length, -1);
@@ -189,9 +189,37 @@ static int by_turn(struct member *a, struct member *b)
 	return a->turn < b->turn ? -1 : a->turn > b->turn;
 }
 
+/* Another thread has imported meanwhile what this batch imported first. Its module is the one that
+ * counts: ours is its next version. */
+static int member_yield(struct batch *batch, struct member *member)
+{
+	PyObject *live = PyDict_GetItemWithError(engine->modules, member->name);
+
+	if (member->kind != MEMBER_NEW || !live || live == member->live ||
+		PyDict_GetItemWithError(batch->added, member->name) != member->live)
+		return PyErr_Occurred() ? -1 : 0;
+	member->record = record_find(member->name);
+	if (!member->record || member->record->module != live) {
+		batch->again = true;
+		PyErr_Format(PyExc_ImportError,
+			"another thread is importing %R, which this change imports too: it is "
+			"tried again",
+			member->name);
+		return -1;
+	}
+	member->kind = MEMBER_RUNS;
+	record_set(&member->live, Py_NewRef(live));
+	record_set(&member->live_dict, Py_NewRef(PyModule_GetDict(live)));
+	return PyDict_DelItem(batch->added, member->name);
+}
+
 static int commit_steps(struct batch *batch, PyObject *young)
 {
 	struct member *member;
+
+	for (member = batch->members; member; member = member->hh.next)
+		if (member_yield(batch, member) < 0)
+			return -1;
 
 	/* Bases before what derives from them. */
 	HASH_SORT(batch->members, by_turn);
@@ -201,7 +229,8 @@ static int commit_steps(struct batch *batch, PyObject *young)
 	for (member = batch->members; member; member = member->hh.next)
 		if (commit_member(batch, member) < 0)
 			return -1;
-	if (weak_match(batch, young) < 0 || commit_modules(batch) < 0 || commit_objects(batch) < 0)
+	if (weak_match(batch, young) < 0 || commit_modules(batch) < 0 ||
+		commit_objects(batch) < 0 || aliases_update(batch) < 0)
 		return -1;
 	return heap_rewrite(batch, young);
 }
@@ -285,6 +314,7 @@ int commit_apply(struct batch *batch)
 		return -1;
 	}
 	weak_finish(batch, young);
+	rehash_all(batch);
 	tables_rewrite_signals(batch);
 	commit_records(batch);
 	Py_DECREF(young);

@@ -25,6 +25,7 @@ static void engine_free(struct engine *e)
 	Py_CLEAR(e->empty);
 	Py_CLEAR(e->gc_collect);
 	Py_CLEAR(e->deque);
+	Py_CLEAR(e->aliases);
 	Py_CLEAR(e->abc_forget);
 	watch_destroy(e->watch);
 	if (e->lock)
@@ -52,13 +53,15 @@ static int engine_fill(struct engine *e)
 	e->late = PySet_New(NULL);
 	e->locals_mark = PyUnicode_InternFromString("<locals>");
 	e->empty = PyUnicode_FromString("");
+	e->aliases = PyList_New(0);
 	e->deque = (PyTypeObject *)attribute_of("_collections", "deque");
 	e->deque_set = e->deque ? e->deque->tp_as_sequence->sq_ass_item : NULL;
 	e->gc_collect = attribute_of("gc", "collect");
 	e->abc_forget = attribute_of("_abc", "_reset_caches");
 	e->lock = PyThread_allocate_lock();
 	if (e->roots && e->modules && e->observers && e->users && e->wanted && e->late &&
-		e->locals_mark && e->empty && e->deque && e->gc_collect && e->abc_forget && e->lock)
+		e->locals_mark && e->empty && e->aliases && e->deque && e->gc_collect &&
+		e->abc_forget && e->lock)
 		return 0;
 	if (!PyErr_Occurred())
 		PyErr_NoMemory();
@@ -102,7 +105,7 @@ static int scratch_type_ready(void)
 static int import_needed(void)
 {
 	static const char *const names[] = {
-		"_abc", "gc", "importlib.util", "linecache", "os.path", "traceback"};
+		"_abc", "ast", "gc", "importlib.util", "linecache", "os.path", "traceback"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		PyObject *module = PyImport_ImportModule(names[i]);

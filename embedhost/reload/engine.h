@@ -75,6 +75,7 @@ struct engine {
 	PyObject *empty;       /* "" */
 	PyObject *wanted;      /* set: modules that a body asked for in vain */
 	PyObject *late;        /* set: modules whose first run went on during a look */
+	PyObject *aliases;     /* list: alias.c's */
 	PyTypeObject *deque;   /* collections.deque */
 	ssizeobjargproc deque_set;
 	PyObject *gc_collect; /* gc.collect */

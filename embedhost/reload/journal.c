@@ -291,7 +291,7 @@ static PyObject *odict_copy(PyObject *dict)
 	return copy;
 }
 
-static int dict_clear(PyObject *dict)
+int dict_clear(PyObject *dict)
 {
 	PyObject *result;
 
@@ -304,7 +304,8 @@ static int dict_clear(PyObject *dict)
 	return result ? 0 : -1;
 }
 
-static int dict_add(PyObject *dict, PyObject *key, PyObject *value, Py_hash_t hash)
+/* hash -1: not known */
+int dict_add(PyObject *dict, PyObject *key, PyObject *value, Py_hash_t hash)
 {
 	if (PyODict_Check(dict))
 		return PyODict_SetItem(dict, key, value);

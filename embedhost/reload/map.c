@@ -77,12 +77,17 @@ bool map_becomes(struct batch *batch, PyObject *old)
 	return mapping && mapping->becomes;
 }
 
-bool map_is_taken(struct batch *batch, PyObject *to)
+PyObject *map_source(struct batch *batch, PyObject *to)
 {
 	struct mapping *taken;
 
 	HASH_FIND_PTR(batch->taken, &to, taken);
-	return taken != NULL;
+	return taken ? taken->to : NULL;
+}
+
+bool map_is_taken(struct batch *batch, PyObject *to)
+{
+	return map_source(batch, to) != NULL;
 }
 
 /* What is compared by what is in it. */

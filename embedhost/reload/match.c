@@ -70,7 +70,7 @@ static bool functions_pair(struct batch *batch, PyObject *old, PyObject *fresh, 
 	PyFunctionObject *was = (PyFunctionObject *)old, *is = (PyFunctionObject *)fresh;
 	bool twins = same_text(was->func_qualname, is->func_qualname);
 
-	if (!young_has(batch, fresh) || young_has(batch, old) || map_is_taken(batch, old))
+	if (!young_has(batch, fresh) || map_get(batch, old) != old || map_is_taken(batch, old))
 		return false;
 	if (!belongs_to_member(batch, was))
 		return twins && made_by_call(was);
@@ -196,6 +196,12 @@ static PyObject *nested_codes(PyObject *consts)
 
 static int match_codes(struct batch *batch, PyCodeObject *old, PyCodeObject *fresh);
 
+/* A class's body is no function's, though it may bear the name of one. */
+static bool same_kind(PyCodeObject *a, PyCodeObject *b)
+{
+	return (a->co_flags & CO_OPTIMIZED) == (b->co_flags & CO_OPTIMIZED);
+}
+
 static int match_code_lists(struct batch *batch, PyObject *olds, PyObject *news)
 {
 	int result = 0;
@@ -203,6 +209,8 @@ static int match_code_lists(struct batch *batch, PyObject *olds, PyObject *news)
 	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(olds); i++) {
 		PyObject *old = PyList_GET_ITEM(olds, i), *fresh = PyList_GET_ITEM(news, i);
 
+		if (!same_kind((PyCodeObject *)old, (PyCodeObject *)fresh))
+			continue;
 		result = codes_add(batch, old, fresh);
 		if (result == 0)
 			result = match_codes(batch, (PyCodeObject *)old, (PyCodeObject *)fresh);

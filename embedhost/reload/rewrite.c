@@ -316,6 +316,13 @@ static int rewrite_other(struct batch *batch, PyObject *object)
 
 int rewrite_list(struct batch *batch, PyObject *objects)
 {
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects); i++) {
+		PyObject *object = PyList_GET_ITEM(objects, i);
+
+		if ((PyDict_Check(object) || PyAnySet_Check(object)) &&
+			rehash_note(batch, object) < 0)
+			return -1;
+	}
 	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects); i++)
 		if (rewrite_hashed(batch, PyList_GET_ITEM(objects, i)) < 0)
 			return -1;

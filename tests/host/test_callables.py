@@ -795,6 +795,36 @@ eq(m.out[-1:], [2])
             db.create_function("f", 0, f)
         ''', 'eq(db.execute("SELECT f()").fetchone(), (2,))')
 
+    def test_what_new_bodies_hand_to_c_code_follows_later_versions(self):
+        self.host("""
+            import ctypes, sqlite3, xml.parsers.expat
+            sys.database, sys.callbacks, sys.parsers = sqlite3.connect(':memory:'), [], []
+            source = '''
+                import sys, ctypes, xml.parsers.expat
+                def f(k={0}): return k * 10 + {0}
+                def start(name, attributes, k={0}): out.append((k, {0}))
+                out = []
+                sys.database.create_function('f', 0, f)
+                sys.callbacks.append(ctypes.CFUNCTYPE(ctypes.c_int)(f))
+                parser = xml.parsers.expat.ParserCreate()
+                parser.StartElementHandler = start
+                sys.parsers.append(parser)
+            '''
+            write('m', source.format(1))
+            import m
+            for i in (2, 3):
+                write('m', source.format(i))
+                good('m')
+                eq([callback() for callback in sys.callbacks], [11 * i] * i)
+            write('m', 'def f(k=7): return k * 10 + 7\\ndef start(name, attributes, k=7): out.append((k, 7))\\nout = []')
+            good('m')
+            eq([callback() for callback in sys.callbacks], [77] * 3)
+            eq(sys.database.execute('select f()').fetchone()[0], 77)
+            for parser in sys.parsers:
+                parser.Parse('<a/>')
+            eq(m.out, [(7, 7)] * 3)
+        """)
+
     def test_regular_expression_replacements_and_json_defaults(self):
         self.callback('''
             import json, re, functools

@@ -42,6 +42,58 @@ class Inside(HostCase):
             assert frozenset([frozenset([m.f])]) in m.S
         """)
 
+    def test_keys_that_hash_by_what_is_in_them(self):
+        self.host("""
+            source = '''
+                import collections, dataclasses, typing
+                class C:
+                    def method(self): return {0}
+                class Pair(typing.NamedTuple):
+                    kind: type
+                    n: int
+                @dataclasses.dataclass(frozen=True)
+                class Key:
+                    kind: type
+                c = C()
+                KEYS = [c.method, C | None, list[C], Pair(C, 1), Key(C), (Key(C), 2), frozenset([Pair(C, 3)])]
+                D = dict.fromkeys(KEYS, {0})
+                O = collections.OrderedDict.fromkeys(KEYS, {0})
+                S = set(KEYS)
+                F = frozenset(KEYS)
+            '''
+            write('m', source.format(1))
+            import m
+            for i in (2, 3):
+                write('m', source.format(i))
+                good('m')
+                keys = [m.c.method, m.C | None, list[m.C], m.Pair(m.C, 1), m.Key(m.C)]
+                eq([m.D.get(k) for k in keys], [i] * 5)
+                eq([m.O.get(k) for k in keys], [i] * 5)
+                eq(([k in m.S for k in keys], [k in m.F for k in keys]), ([True] * 5,) * 2)
+                eq((len(m.D), len(m.O), len(m.S), len(m.F)), (7,) * 4)
+        """)
+
+    def test_a_key_whose_hash_raises_loses_nothing(self):
+        self.host("""
+            source = '''
+                class C: x = {0}
+                class Key:
+                    fails = False
+                    def __init__(self, kind): self.kind = kind
+                    def __eq__(self, other): return isinstance(other, Key) and self.kind is other.kind
+                    def __hash__(self):
+                        if self.fails and not hasattr(self.kind, "__reload_test__"): raise ValueError("no hash")
+                        return hash(self.kind)
+                D = {{Key(C): {0}, "other": 5}}
+                Key.fails = True
+            '''
+            write('m', source.format(1))
+            import m
+            write('m', source.format(2))
+            good('m')
+            eq((len(m.D), m.D["other"], [k.kind is m.C for k in m.D if k != "other"]), (2, 5, [True]))
+        """)
+
     def test_dicts_of_the_standard_library(self):
         self.host("""
             source = '''

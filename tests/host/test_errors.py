@@ -461,5 +461,25 @@ class Reports(HostCase):
         """)
 
 
+class Foreign(HostCase):
+
+    def test_a_failed_attempt_leaves_no_module_of_others_and_no_attribute(self):
+        self.host("""
+            import xml
+            for name in [name for name in sys.modules if name.startswith('xml.')]:
+                del sys.modules[name]
+            for name in ('dom', 'sax', 'etree', 'parsers'):
+                vars(xml).pop(name, None)
+            write('m', 'X = 1')
+            import m
+            before = set(sys.modules)
+            write('m', 'import xml.dom.minidom\\n1 / 0')
+            bad('ZeroDivisionError')
+            eq((hasattr(xml, 'dom'), set(sys.modules) - before), (False, set()))
+            import xml.dom.minidom
+            eq(xml.dom.minidom.parseString('<a/>').documentElement.tagName, 'a')
+        """)
+
+
 if __name__ == '__main__':
     unittest.main()

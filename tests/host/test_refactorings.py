@@ -105,6 +105,20 @@ class Moved(HostCase):
             eq((m.f(), user.f()), (3, 3))
         """)
 
+    def test_a_function_becomes_a_class_of_its_name_and_back(self):
+        self.host("""
+            write({'m': 'def make(x): return x', 'u': 'from m import make\\ndef use(): return make(1)'})
+            import m, u
+            held = m.make
+            write('m', 'class make:\\n  def __init__(self, x): self.x = x')
+            good('m', 'u')
+            eq((u.use().x, isinstance(u.use(), m.make), held(4)), (1, True, 4))
+            one = u.use()
+            write('m', 'def make(x): return -x')
+            good('m', 'u')
+            eq((u.use(), one.x, held(4)), (-1, 1, 4))
+        """)
+
     def test_globals_become_a_class_of_settings(self):
         self.host("""
             write({'settings': 'SPEED = 1', 'm': 'import settings\\ndef f(): return settings.SPEED\\nLIMIT = settings.SPEED * 10'})

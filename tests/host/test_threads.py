@@ -222,6 +222,58 @@ class Free(HostCase):
             eq((m.alive, m.X, m.seen), (False, 2, [1]))
         """)
 
+    def test_a_thread_imports_what_the_batch_is_the_first_to_import(self):
+        self.host("""
+            import threading
+            write({'m': 'X = 1', 'n': 'X = 5\\nclass C: pass\\ndef f(): return C'})
+            import m
+            sys.go, sys.done, got = threading.Event(), threading.Event(), []
+            def other():
+                sys.go.wait()
+                import n
+                got.extend([n, n.C, n.f])
+                sys.done.set()
+            thread = threading.Thread(target=other)
+            thread.start()
+            write('m', 'import sys, n\\nfrom n import C, f\\nX = n.X\\nsys.go.set()\\nassert sys.done.wait(10)')
+            good('m')
+            thread.join()
+            import n
+            eq((m.X, m.n is n is got[0], m.C is n.C is got[1], m.f is n.f is got[2], n.f() is n.C), (5, True, True, True, True))
+            write('n', 'X = 6\\nclass C: pass\\ndef f(): return C')
+            good('n', 'm')
+            eq(m.X, 6)
+        """)
+
+    def test_a_batch_waits_for_its_turn_while_a_thread_imports_the_same_new_module(self):
+        self.host("""
+            import threading
+            write({'m': 'X = 1', 'n': 'import sys\\nX = 5\\nsys.running(X)'})
+            import m
+            go, inside, leave = threading.Event(), threading.Event(), threading.Event()
+            main = threading.current_thread()
+            def running(x):
+                if threading.current_thread() is not main:
+                    inside.set()
+                    assert leave.wait(10)
+            sys.running = running
+            def other():
+                go.wait()
+                import n
+            thread = threading.Thread(target=other)
+            thread.start()
+            sys.start = lambda: (go.set(), inside.wait(10))
+            write('m', 'import sys, n\\nX = n.X\\nsys.start()')
+            bad('another thread is importing', 'tried again')
+            eq(m.X, 1)
+            leave.set()
+            thread.join()
+            sys.start = lambda: None
+            good('m')
+            import n
+            eq((m.X, m.n is n), (5, True))
+        """)
+
     def test_polls_of_several_threads_take_turns(self):
         self.host("""
             import threading
