@@ -37,8 +37,9 @@ HERE = Path(__file__).resolve().parent
 RUNNERS = os.environ.get('PYMODFS_HOST_RUNNERS', 'program,extension').split(',')
 PLACES = os.environ.get('PYMODFS_HOST_PLACES', 'plain,mount').split(',')
 DEADLINE = 30
-# Longer than a change takes from the commit to the feed, on a busy machine too.
-QUIET = 0.25
+# Longer than a change takes from the commit to the feed, on a busy machine too: of what may have none, and of what has
+# one for sure.
+QUIET, CERTAIN = 0.25, 10
 WAYS = ('inplace', 'rename')
 # The search for leaks at a process's end names the functions of all that CPython leaves, which takes four times as long as the case.
 # The library is known without; and what is reported of ours is named when it is shown.
@@ -90,6 +91,7 @@ class Mounted:
         self.top = Path(tempfile.mkdtemp(prefix='pymodfs-host-')).resolve()
         self.stack = contextlib.ExitStack()
         self.turn = 0
+        self.sources = {}
         try:
             self.database = Database.create(self.top / 'modules.db')
             self.mount = self.stack.enter_context(Mount(self.database, self.top / 'mnt'))
@@ -121,7 +123,10 @@ class Mounted:
         else:
             for name, source in files.items():
                 save_file(area.path(name), source, how if how in WAYS else 'inplace')
-        self.feed.wait(area.row(name) for name in files)
+        changed = {area.row(name): source for name, source in files.items()
+                   if is_module(name) and self.sources.get(area.row(name)) != source}
+        self.sources |= changed
+        self.feed.wait((area.row(name) for name in files), changed)
 
     def remove(self, area, names):
         if all(is_module(name) for name in names) and self.by_sql():
@@ -129,9 +134,11 @@ class Mounted:
         else:
             for name in names:
                 remove_path(area.path(name))
-        self.feed.wait(area.row(name) for name in names)
+        known = [area.row(name) for name in names if self.sources.pop(area.row(name), None) is not None]
+        self.feed.wait((area.row(name) for name in names), known)
 
     def move(self, area, old, new):
+        self.sources.clear()
         if is_module(old) and self.by_sql():
             self.transact([('UPDATE module SET name = ? WHERE name = ?', (area.row(new), area.row(old)))])
         else:
@@ -171,13 +178,13 @@ class Feed:
         except BlockingIOError:
             return []
 
-    def wait(self, rows):
+    def wait(self, rows, certain=()):
         """Waits for a line of each row. What changed no byte has none: then for a while without any."""
-        missing, quiet = set(rows), time.monotonic() + QUIET
-        while missing and time.monotonic() < quiet:
+        missing, certain, last = set(rows), set(certain), time.monotonic()
+        while missing and time.monotonic() < last + (CERTAIN if missing & certain else QUIET):
             for line in self.lines():
                 missing.discard(line.split('\t')[2])
-                quiet = time.monotonic() + QUIET
+                last = time.monotonic()
             time.sleep(0.0002)
 
 
