@@ -19,6 +19,7 @@
 
 static struct {
 	pthread_t thread;
+	pid_t process; /* a child of fork() has no such thread */
 	bool runs;
 	int stop, done; /* eventfds: end the thread; the pending call has run */
 } async;
@@ -67,24 +68,38 @@ static void *async_main(void *unused)
 	return NULL;
 }
 
+static void async_close(void)
+{
+	if (async.stop >= 0)
+		close(async.stop);
+	if (async.done >= 0)
+		close(async.done);
+}
+
 static int async_start(void)
 {
 	int err;
 
 	async.stop = eventfd(0, EFD_CLOEXEC);
 	async.done = eventfd(0, EFD_CLOEXEC);
-	if (async.stop < 0 || async.done < 0)
-		return error_set(-errno, "no descriptor left");
+	if (async.stop < 0 || async.done < 0) {
+		err = error_set(-errno, "no descriptor left");
+		async_close();
+		return err;
+	}
 	err = pthread_create(&async.thread, NULL, async_main, NULL);
-	if (err)
+	if (err) {
+		async_close();
 		return error_set(-err, "no thread for reloading between bytecodes");
+	}
+	async.process = getpid();
 	async.runs = true;
 	return 0;
 }
 
-void async_stop(void)
+static void async_join(void)
 {
-	if (!async.runs)
+	if (async.process != getpid())
 		return;
 	eventfd_write(async.stop, 1);
 	if (PyGILState_Check()) {
@@ -93,8 +108,14 @@ void async_stop(void)
 	} else {
 		pthread_join(async.thread, NULL);
 	}
-	close(async.stop);
-	close(async.done);
+}
+
+void async_stop(void)
+{
+	if (!async.runs)
+		return;
+	async_join();
+	async_close();
 	async.runs = false;
 }
 
@@ -103,6 +124,8 @@ int pymodhost_set_async(struct pymodhost *host, bool on)
 	if (!host)
 		return error_set(-EINVAL, "no host");
 	error_clear();
+	if (async.runs && async.process != getpid())
+		async_stop();
 	if (on && !async.runs)
 		return async_start();
 	if (!on)

@@ -81,7 +81,7 @@ static int interpreter_start(const struct pymodhost_config *config)
 	PyStatus status;
 	PyConfig python;
 
-	if (PyImport_AppendInittab("pymodhost", module_create) < 0)
+	if (PyImport_AppendInittab("pymodhost", module_definition) < 0)
 		return error_set(-ENOMEM, "out of memory");
 	status = preinitialize(config);
 	if (PyStatus_Exception(status))
@@ -106,14 +106,20 @@ static int interpreter_start(const struct pymodhost_config *config)
 /* An application's interpreter may have no such built-in module: it gets one. */
 static int module_ensure(void)
 {
-	PyObject *modules = PyImport_GetModuleDict(), *module;
+	PyObject *modules = PyImport_GetModuleDict(), *machinery, *spec = NULL, *module = NULL;
 	int result;
 
 	if (PyDict_GetItemString(modules, "pymodhost"))
 		return engine ? 0 : error_set(-EALREADY, "another pymodhost is loaded already");
-	module = PyImport_GetModuleDict() ? module_create() : NULL;
+	machinery = PyImport_ImportModule("importlib.machinery");
+	if (machinery)
+		spec = PyObject_CallMethod(machinery, "ModuleSpec", "sO", "pymodhost", Py_None);
+	if (spec)
+		module = module_create(spec);
 	result = module ? PyDict_SetItemString(modules, "pymodhost", module) : -1;
 	Py_XDECREF(module);
+	Py_XDECREF(spec);
+	Py_XDECREF(machinery);
 	return result < 0 ? error_take_exception() : 0;
 }
 

@@ -6,5 +6,5 @@ PyMODINIT_FUNC PyInit_pymodhost(void);
 
 PyMODINIT_FUNC PyInit_pymodhost(void)
 {
-	return module_create();
+	return module_definition();
 }

@@ -120,27 +120,49 @@ static PyMethodDef methods[] = {
 	{NULL, NULL, 0, NULL},
 };
 
+/* There is one engine, for the one set of modules of the main interpreter. */
+static int module_fill(PyObject *module)
+{
+	if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+		PyErr_SetString(PyExc_ImportError, "pymodhost works in the main interpreter only");
+		return -1;
+	}
+	if (strncmp(Py_GetVersion(), "3.11.", 5) != 0) {
+		PyErr_Format(PyExc_ImportError, "pymodhost was built for Python 3.11, this is %.8s",
+			Py_GetVersion());
+		return -1;
+	}
+	if (engine_start() < 0 ||
+		PyModule_AddObjectRef(module, "Report", (PyObject *)&Report_Type) < 0 ||
+		PyModule_AddObjectRef(module, "Error", (PyObject *)&Error_Type) < 0 ||
+		PyModule_AddObjectRef(module, "Event", (PyObject *)&Event_Type) < 0)
+		return -1;
+	return PyModule_AddStringConstant(module, "__version__", PYMODFS_VERSION);
+}
+
+static PyModuleDef_Slot slots[] = {
+	{Py_mod_exec, (void *)(uintptr_t)module_fill},
+	{0, NULL},
+};
+
 static struct PyModuleDef definition = {
 	PyModuleDef_HEAD_INIT,
 	.m_name = "pymodhost",
 	.m_doc = "Keeps the code of a running program up to date.",
-	.m_size = -1,
 	.m_methods = methods,
+	.m_slots = slots,
 };
 
-PyObject *module_create(void)
+PyObject *module_definition(void)
 {
-	PyObject *module;
+	return PyModuleDef_Init(&definition);
+}
 
-	if (engine_start() < 0)
-		return NULL;
-	module = PyModule_Create(&definition);
-	if (!module)
-		return NULL;
-	if (PyModule_AddObjectRef(module, "Report", (PyObject *)&Report_Type) < 0 ||
-		PyModule_AddObjectRef(module, "Error", (PyObject *)&Error_Type) < 0 ||
-		PyModule_AddObjectRef(module, "Event", (PyObject *)&Event_Type) < 0 ||
-		PyModule_AddStringConstant(module, "__version__", PYMODFS_VERSION) < 0)
+PyObject *module_create(PyObject *spec)
+{
+	PyObject *module = PyModule_FromDefAndSpec(&definition, spec);
+
+	if (module && PyModule_ExecDef(module, &definition) < 0)
 		Py_CLEAR(module);
 	return module;
 }

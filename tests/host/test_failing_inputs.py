@@ -52,6 +52,22 @@ class Bodies(HostCase):
             eq(m.f(), 2)
         """)
 
+    def test_a_sub_interpreter_is_refused(self):
+        self.host("""
+            import _xxsubinterpreters as interpreters
+            write('m', 'X = 1')
+            import m
+            other = interpreters.create()
+            for _ in range(2):
+                error = raises(interpreters.RunFailedError, interpreters.run_string, other, 'import pymodhost')
+                assert 'main interpreter only' in str(error), error
+            interpreters.run_string(other, 'import json, sys; assert json.loads("[1]") == [1]')
+            interpreters.destroy(other)
+            write('m', 'X = 2')
+            good('m')
+            eq(m.X, 2)
+        """)
+
     def test_endless_recursion_is_an_error(self):
         self.host("""
             write('m', 'X = 1')
