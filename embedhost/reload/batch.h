@@ -183,7 +183,9 @@ int frames_walk(int (*fn)(struct _PyInterpreterFrame *frame, void *data), void *
 int frames_move_threads(struct batch *batch);
 int frames_move_inside(struct batch *batch, PyObject *object);
 struct _PyInterpreterFrame *frame_inside(PyObject *object); /* NULL if it has none */
-PyObject *frame_code(struct _PyInterpreterFrame *frame);    /* borrowed */
+/* The memory in use of an object that has a frame in itself; false: it is another kind. */
+bool frame_words_inside(PyObject *object, size_t *ret_words);
+PyObject *frame_code(struct _PyInterpreterFrame *frame); /* borrowed */
 int frame_line(struct _PyInterpreterFrame *frame);
 bool frame_is_generators(struct _PyInterpreterFrame *frame);
 

@@ -65,6 +65,37 @@ struct _PyInterpreterFrame *frame_inside(PyObject *object)
 	return PyFrame_Check(object) ? ((PyFrameObject *)object)->f_frame : NULL;
 }
 
+static size_t words_of_frame(PyObject *object, _PyInterpreterFrame *frame)
+{
+	int used = frame->stacktop > 0 ? frame->stacktop : 0; /* -1: it is being executed */
+
+	return (size_t)(&frame->localsplus[used] - (PyObject **)object);
+}
+
+/* What has a frame in itself has no ob_size, though its type has a tp_itemsize: there stands a
+ * pointer. */
+bool frame_words_inside(PyObject *object, size_t *ret_words)
+{
+	if (PyGen_Check(object) || PyCoro_CheckExact(object) || PyAsyncGen_CheckExact(object)) {
+		PyGenObject *generator = (PyGenObject *)object;
+		_PyInterpreterFrame *frame = (_PyInterpreterFrame *)generator->gi_iframe;
+
+		*ret_words = generator->gi_frame_state < FRAME_CLEARED
+				     ? words_of_frame(object, frame)
+				     : offsetof(PyGenObject, gi_iframe) / sizeof(PyObject *);
+		return true;
+	}
+	if (PyFrame_Check(object)) {
+		_PyInterpreterFrame *frame = ((PyFrameObject *)object)->f_frame;
+
+		*ret_words = frame && frame->owner == FRAME_OWNED_BY_FRAME_OBJECT
+				     ? words_of_frame(object, frame)
+				     : offsetof(PyFrameObject, _f_frame_data) / sizeof(PyObject *);
+		return true;
+	}
+	return false;
+}
+
 int frames_move_inside(struct batch *batch, PyObject *object)
 {
 	_PyInterpreterFrame *frame = frame_inside(object);

@@ -89,8 +89,10 @@ static int rewrite_slots(
 static size_t object_words(PyObject *object)
 {
 	PyTypeObject *type = Py_TYPE(object);
-	size_t size = (size_t)type->tp_basicsize;
+	size_t size = (size_t)type->tp_basicsize, words;
 
+	if (frame_words_inside(object, &words))
+		return words;
 	if (type->tp_itemsize)
 		size += (size_t)type->tp_itemsize * (size_t)Py_ABS(Py_SIZE(object));
 	return size / sizeof(PyObject *);

@@ -92,6 +92,58 @@ class Running(HostCase):
             eq(log, ['a', 'b', 'closed'])
         """)
 
+    def test_generators_coroutines_and_frames_that_the_body_makes(self):
+        self.host("""
+            source = '''
+                import sys
+                def generate(function):
+                    local = function, C
+                    yield {0}
+                    yield function() + helper()
+                def helper(): return {0}
+                class C:
+                    def method(self):
+                        yield self
+                        yield {0}, super().__init__
+                async def wait(function): return function
+                async def stream(function): yield function
+                def frame(function):
+                    local = C
+                    return sys._getframe()
+                def fail(function):
+                    raise ValueError(function)
+                running, waiting, fresh = generate(helper), wait(helper), generate(helper)
+                next(running)
+                method = C().method()
+                next(method)
+                ended = generate(helper)
+                list(ended)
+                coroutine, streaming = wait(generate), stream(C)
+                coroutine.close()
+                held_frame = frame(helper)
+                try:
+                    fail(C)
+                except ValueError as error:
+                    kept_error = error
+                recursive = []
+                def deeper(generator): yield from generator
+                delegating = deeper(generate(helper))
+                next(delegating)
+            '''
+            write('m', source.format(1))
+            import m
+            for i in (2, 3):
+                m.waiting.close()
+                write('m', source.format(i))
+                good('m')
+                collect()
+                eq((next(m.running), next(m.delegating), list(m.fresh), next(m.method)[0]), (2 * i, 2 * i, [i, 2 * i], i))
+                eq((m.held_frame.f_locals['function'] is m.helper, m.held_frame.f_globals is vars(m)), (True, True))
+                eq((m.kept_error.args[0] is m.C, m.kept_error.__traceback__.tb_next.tb_frame.f_locals['function'] is m.C), (True, True))
+                error = raises(StopIteration, m.waiting.send, None)
+                eq(error.value is m.helper, True)
+        """)
+
     def test_a_running_coroutine_finishes_with_its_old_code_and_finds_the_new(self):
         self.host("""
             import asyncio
