@@ -1,11 +1,12 @@
 """What is installed is enough to build against: the examples, with the header and the pkg-config file alone."""
 
 import os
+import re
 import shutil
 import unittest
 from pathlib import Path
 
-from tests.support import TOP, Installed, Process, TestCase, environment, run
+from tests.support import BUILD, TOP, Installed, Process, TestCase, environment, run
 
 EXAMPLES = TOP / 'examples'
 
@@ -76,6 +77,14 @@ class InstalledTest(TestCase):
         control.write_text(control.read_text().replace('LIMIT = 20.0', 'LIMIT = 99.0'))
         program.wait_output('25.0 degrees, window shut')
         self.assertIsNone(program.status)
+
+    def test_the_library_exports_what_the_header_declares(self):
+        header = (TOP / 'embedhost/pymodhost.h').read_text()
+        declared = set(re.findall(r'PYMODHOST_API [^;]*?\b(pymodhost_\w+)\(', header))
+        listed = run('nm', '-D', '--defined-only', BUILD / 'embedhost/libpymodhost.so').stdout
+        exported = {line.split()[2].split('@')[0] for line in listed.splitlines() if ' T ' in line}
+        self.assertEqual(exported, declared)
+        self.assertIn('pymodhost_poll@@LIBPYMODHOST_0', listed)
 
     def test_the_header_is_c_and_cpp_by_itself(self):
         header = next(self.installed.root.rglob('pymodhost.h'))
