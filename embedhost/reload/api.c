@@ -70,6 +70,7 @@ static int poll_locked(struct report *report, PyObject *force)
 	else if (PySet_GET_SIZE(changed) || PySet_GET_SIZE(deleted))
 		result = batch_apply(changed, deleted, report);
 out:
+	source_forget_batch();
 	Py_XDECREF(changed);
 	Py_XDECREF(deleted);
 	return result;

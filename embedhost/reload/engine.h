@@ -139,6 +139,7 @@ int stamp_read(const char *path, struct stamp *ret_stamp); /* 0 or -errno, no ex
 bool stamp_same(const struct stamp *a, const struct stamp *b);
 int source_read(const char *path, struct source *ret_source);
 int source_read_batch(const char *path, struct source *ret_source);
+void source_forget_batch(void); /* what was read since the last look is not needed any more */
 PyObject *source_compile(PyObject *bytes, const char *path);
 PyObject *source_decode(PyObject *bytes);
 int source_show_lines(const char *path, PyObject *bytes); /* to linecache; bytes NULL: forget */

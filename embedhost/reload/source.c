@@ -116,13 +116,66 @@ int source_read(const char *path, struct source *ret_source)
 	return result;
 }
 
+/*
+ * What was read below at/GENERATION, which never changes: detection and batch read the same files,
+ * and each reading is a handful of requests to the mount.
+ */
+struct reading {
+	char *path; /* key */
+	struct source source;
+	UT_hash_handle hh;
+};
+
+static struct reading *readings;
+
+void source_forget_batch(void)
+{
+	struct reading *reading, *next;
+
+	HASH_ITER (hh, readings, reading, next) {
+		HASH_DEL(readings, reading);
+		Py_DECREF(reading->source.bytes);
+		free(reading->path);
+		free(reading);
+	}
+}
+
+static void reading_keep(const char *path, const struct source *source)
+{
+	struct reading *reading = calloc(1, sizeof(*reading));
+
+	if (!reading || !(reading->path = strdup(path))) {
+		free(reading); /* it is read once more */
+		return;
+	}
+	reading->source = *source;
+	Py_INCREF(source->bytes);
+	HASH_ADD_KEYPTR(hh, readings, reading->path, strlen(reading->path), reading);
+}
+
+static int source_read_at(const char *path, struct source *ret_source)
+{
+	struct reading *reading;
+
+	HASH_FIND_STR(readings, path, reading);
+	if (reading) {
+		*ret_source = reading->source;
+		Py_INCREF(ret_source->bytes);
+		return 0;
+	}
+	if (source_read(path, ret_source) < 0)
+		return -1;
+	reading_keep(path, ret_source);
+	return 0;
+}
+
 /* All files of a batch as they were at one moment, where there is such a thing. */
 int source_read_batch(const char *path, struct source *ret_source)
 {
 	char buffer[PATH_MAX];
 	const char *where = watch_read_path(engine->watch, path, buffer, sizeof(buffer));
 
-	if (where != path && source_read(where, ret_source) == 0)
+	if (where != path && source_read_at(where, ret_source) == 0)
 		return 0;
 	PyErr_Clear(); /* history doesn't reach back that far, or knows no such file */
 	return source_read(path, ret_source);

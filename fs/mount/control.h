@@ -57,6 +57,7 @@ struct control {
 	struct control_listing listing;
 	struct control_file *files;
 	_Atomic int64_t changed; /* when the last generation was published; nanoseconds */
+	atomic_bool at_known;    /* the kernel has the attributes of `at` */
 
 	pthread_mutex_t lock; /* guards all below, and the polls of streams */
 	struct control_stream *streams;

@@ -102,6 +102,9 @@ void control_wake_streams(void *arg)
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	atomic_store(&control->changed, now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+	if (atomic_exchange(&control->at_known, false))
+		fuse_lowlevel_notify_inval_inode(
+			control->mount->session, control_ino(&control->fixed[CONTROL_AT]), -1, 0);
 	for (struct fuse_pollhandle *handle; (handle = take_poll(control));) {
 		fuse_lowlevel_notify_poll(handle);
 		fuse_pollhandle_destroy(handle);

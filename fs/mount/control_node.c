@@ -4,7 +4,8 @@
  *
  * A version has one inode, whatever path led to it, so that its pages are cached once. What is below a generation never changes; all the
  * rest has the time of the last published generation as its mtime, which is how the kernel sees that a listing that it has cached
- * is out of date, and is asked for each time.
+ * is out of date, and is asked for each time. But for `.pymodfs` and `at`, through which a host reads every module of a batch: the first
+ * never gets another entry, the second is invalidated with each generation (control_feed.c).
  */
 #include "control.h"
 
@@ -123,8 +124,11 @@ void control_get_attr(struct control *control, const struct control_node *node,
 	struct stat *ret_attr, bool *ret_lasting)
 {
 	*ret_attr = node->attr;
-	*ret_lasting = node->kind == CONTROL_VERSION || node->kind == CONTROL_AT_DIR;
-	if (*ret_lasting)
+	bool fixed = node->kind == CONTROL_VERSION || node->kind == CONTROL_AT_DIR;
+	*ret_lasting = fixed || node->kind == CONTROL_ROOT || node->kind == CONTROL_AT;
+	if (node->kind == CONTROL_AT)
+		atomic_store(&control->at_known, true);
+	if (fixed)
 		return;
 	int64_t changed = atomic_load(&control->changed);
 	struct timespec time = {.tv_sec = changed / 1000000000, .tv_nsec = changed % 1000000000};

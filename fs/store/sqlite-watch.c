@@ -177,17 +177,21 @@ static int64_t time_to_look(const struct sqlite_watch *watch, int64_t now)
 	return left > 0 ? left : 0;
 }
 
-/* Sleeps; *ret_woken: by wake_fd. An event counts as a reason to look at once. */
+/*
+ * Sleeps; *ret_woken: by wake_fd. While we look often anyway, events don't wake us: a commit makes one for each page that it
+ * writes, before there is anything to see.
+ */
 static int sleep_for(struct sqlite_watch *watch, int wake_fd, int64_t ns, bool *ret_woken)
 {
+	bool hot = ns <= HOT_PERIOD;
 	struct pollfd fds[] = {
-		{.fd = watch->fd, .events = POLLIN}, {.fd = wake_fd, .events = POLLIN}};
+		{.fd = wake_fd, .events = POLLIN}, {.fd = watch->fd, .events = POLLIN}};
 	struct timespec ts = {.tv_sec = ns / SECOND, .tv_nsec = ns % SECOND};
-	int n = ppoll(fds, 2, &ts, NULL);
+	int n = ppoll(fds, hot ? 1 : 2, &ts, NULL);
 	if (n < 0 && errno != EINTR)
 		return store_fail(-errno, "poll: %s", strerror(errno));
-	*ret_woken = n > 0 && fds[1].revents;
-	if (n > 0 && fds[0].revents && drain_events(watch))
+	*ret_woken = n > 0 && fds[0].revents;
+	if ((hot || (n > 0 && fds[1].revents)) && drain_events(watch))
 		watch->last_event = monotonic_now();
 	return 0;
 }
