@@ -122,6 +122,7 @@ static json_t *json_requests(struct mount *mount)
 		[REQUEST_STATFS] = "statfs",
 		[REQUEST_CREATE] = "create",
 		[REQUEST_POLL] = "poll",
+		[REQUEST_IOCTL] = "ioctl",
 	};
 	json_t *requests = json_object();
 	for (int i = 0; requests && i < REQUEST_COUNT; i++) {

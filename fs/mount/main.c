@@ -26,7 +26,8 @@
 #include "url.h"
 
 #define FOREVER (10 * 365 * 86400.0)
-#define FEED_LIMIT ((size_t)4 << 20)
+#define CONNECTIONS \
+	4 /* those that read or write: the session's, the writer's two, the publisher's */
 
 /* ---- going to the background ---- */
 
@@ -122,6 +123,7 @@ static int open_store(struct mount *mount, const struct mount_options *options)
 	struct store_options store_options = {
 		.read_only = options->read_only,
 		.busy_timeout_ms = options->busy_timeout_ms,
+		.cache_max = options->cache_max / CONNECTIONS,
 	};
 	int r = store_open(options->url, &store_options, &mount->store);
 	if (r == 0)
@@ -147,7 +149,7 @@ static int create_tree(struct mount *mount, const struct mount_options *options)
 	if (r == 0)
 		r = store_last_change(mount->reader, &change);
 	if (r == 0)
-		r = feed_create(change, change, FEED_LIMIT, &mount->feed);
+		r = feed_create(change, change, options->feed_max, &mount->feed);
 	return r;
 }
 
@@ -161,7 +163,7 @@ static int create_rooms(struct mount *mount)
 
 static void take_apart(struct mount *mount)
 {
-	writer_destroy(mount->writer);
+	crew_destroy(mount->crew);
 	publisher_destroy(mount->publisher);
 	echo_destroy(mount->echo);
 	pycache_destroy(mount->pycache);
@@ -258,6 +260,7 @@ static int run_mount(const struct mount_options *options, char *mountpoint, cons
 		.read_only = options->read_only,
 		.allow_other = options->allow_other,
 		.busy_timeout_ms = options->busy_timeout_ms,
+		.spin_ns = options->spin_us * INT64_C(1000),
 		.timeout = FOREVER,
 		.ready = tell_ready,
 		.ready_arg = &ready,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mount.h - one mount: the FUSE session and its three kinds of threads.
+ * mount.h - one mount: the FUSE session and its threads. The first two are roles of a pair of threads (crew.c).
  *
  *   session    reads requests and answers at once whatever needs only reads and memory
  *   writer     runs, one after the other, all that changes the database (mount_submit)
@@ -25,7 +25,7 @@
 
 struct pycache;
 struct control;
-struct writer;
+struct crew;
 struct publisher;
 struct echo;
 
@@ -56,6 +56,7 @@ enum mount_request {
 	REQUEST_STATFS,
 	REQUEST_CREATE,
 	REQUEST_POLL,
+	REQUEST_IOCTL,
 	REQUEST_COUNT,
 };
 
@@ -68,7 +69,7 @@ struct mount {
 	struct feed *feed;
 	struct control *control;
 	struct pycache *pycache;
-	struct writer *writer;
+	struct crew *crew;
 	struct publisher *publisher;
 	struct echo *echo; /* NULL: off */
 	pid_t guard;       /* 0: none */
@@ -81,6 +82,7 @@ struct mount {
 	gid_t gid;
 	bool read_only;
 	bool allow_other;
+	int64_t spin_ns;     /* how long to stay awake for the next request of a burst */
 	int busy_timeout_ms; /* how long a change waits for another writer's lock */
 	void (*ready)(
 		void *arg); /* called once when the kernel has been answered for the first time */
@@ -135,12 +137,20 @@ void pycache_drop_dir(struct mount *mount, int64_t dir);
  */
 void pycache_drop_module(struct mount *mount, int64_t dir, const char *file_name);
 
-/* ---- the writer's thread (writer.c) ---- */
-int writer_create(struct mount *mount, struct writer **ret_writer);
-/* Finishes what is queued, then ends the thread. Accepts NULL. */
-void writer_stop(struct writer *writer);
-void writer_destroy(struct writer *writer);
-/* Queues fn(arg) for the writer's thread; it runs after all that was queued before. -ENOMEM; -ENOTCONN: the mount ends. */
+/* ---- who serves and who writes (crew.c) ---- */
+int crew_create(struct mount *mount, struct crew **ret_crew);
+/*
+ * For the main thread: until the session is closed, here or by the kernel. Calls signalled(arg), which must not block, when a
+ * signal comes for the first time, on the thread that serves; it goes on serving. -errno of the session.
+ */
+int crew_serve(struct crew *crew, void (*signalled)(void *arg), void *arg);
+/* Takes no more work, and returns when all that was taken is done. */
+void crew_drain(struct crew *crew);
+/* Ends crew_serve(). */
+void crew_close(struct crew *crew);
+/* Ends the other thread. Accepts NULL, as the two above. */
+void crew_destroy(struct crew *crew);
+/* Queues fn(arg) for the writer; it runs after all that was queued before. -ENOMEM; -ENOTCONN: the mount ends. */
 int mount_submit(struct mount *mount, void (*fn)(void *arg), void *arg);
 
 /* ---- the publisher's thread (publisher.c) ---- */

@@ -335,6 +335,15 @@ static void op_poll(
 	fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
 }
 
+/* Python asks of each file that it opens whether it is a terminal. */
+static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg,
+	struct fuse_file_info *fi, unsigned int flags, const void *data, size_t in_size,
+	size_t out_size)
+{
+	note_request(req, REQUEST_IOCTL);
+	fuse_reply_err(req, ENOTTY);
+}
+
 const struct fuse_lowlevel_ops mount_ops = {
 	.init = op_init,
 	.lookup = op_lookup,
@@ -363,4 +372,5 @@ const struct fuse_lowlevel_ops mount_ops = {
 	.statfs = op_statfs,
 	.create = op_create,
 	.poll = op_poll,
+	.ioctl = op_ioctl,
 };

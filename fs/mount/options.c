@@ -69,6 +69,9 @@ enum suboption {
 	OPTION_SETUID,
 	OPTION_LOGLEVEL,
 	OPTION_REMOUNT,
+	OPTION_CACHE_MAX,
+	OPTION_FEED_MAX,
+	OPTION_SPIN,
 	N_OPTIONS,
 };
 
@@ -99,6 +102,12 @@ const struct mount_option_help mount_option_table[N_OPTIONS + 1] = {
 	[OPTION_FILE_MAX] = {"file_max", "MIB", "largest file (default: 900)"},
 	[OPTION_MEMORY_MAX] = {"memory_max", "MIB",
 		"memory for what is being written (default: 1024)"},
+	[OPTION_CACHE_MAX] = {"cache_max", "MIB",
+		"memory for pages of an SQLite database (default: 8)"},
+	[OPTION_FEED_MAX] = {"feed_max", "MIB",
+		"memory for what the feed keeps for slow readers (default: 4)"},
+	[OPTION_SPIN] = {"spin", "US",
+		"how long to stay awake for the next request of a burst (default: 300)"},
 	[OPTION_SETUID] = {"setuid", "USER", "become this user first; for root, in /etc/fstab"},
 	[OPTION_LOGLEVEL] = {"loglevel", "LEVEL",
 		"error, warning, notice, info (the default) or debug"},
@@ -127,6 +136,36 @@ bool mount_options_pass_over(const char *option)
 	return false;
 }
 
+/* Those that count MiB: where they are kept and the most that they take; NULL: it is another one. */
+static size_t *find_size(
+	struct mount_options *options, enum suboption option, unsigned long *ret_max)
+{
+	*ret_max = 1 << 20;
+	switch (option) {
+	case OPTION_FILE_MAX:
+		*ret_max = 900;
+		return &options->file_max;
+	case OPTION_MEMORY_MAX:
+		return &options->memory_max;
+	case OPTION_CACHE_MAX:
+		return &options->cache_max;
+	case OPTION_FEED_MAX:
+		return &options->feed_max;
+	default:
+		return NULL;
+	}
+}
+
+static int set_size(struct mount_options *options, enum suboption option, const char *value)
+{
+	unsigned long number, max;
+	size_t *size = find_size(options, option, &max);
+	int r = parse_number(mount_option_table[option].name, value, 10, max, &number);
+	if (r == 0)
+		*size = number * MIB;
+	return r;
+}
+
 static int set_number(struct mount_options *options, enum suboption option, const char *value)
 {
 	unsigned long number = 0;
@@ -149,13 +188,12 @@ static int set_number(struct mount_options *options, enum suboption option, cons
 		r = parse_number(name, value, 10, 3600000, &number);
 		options->busy_timeout_ms = (int)number;
 		break;
-	case OPTION_FILE_MAX:
-		r = parse_number(name, value, 10, 900, &number);
-		options->file_max = number * MIB;
+	case OPTION_SPIN:
+		r = parse_number(name, value, 10, 10000, &number);
+		options->spin_us = (int)number;
 		break;
 	default:
-		r = parse_number(name, value, 10, 1 << 20, &number);
-		options->memory_max = number * MIB;
+		r = set_size(options, option, value);
 		break;
 	}
 	return r;
@@ -192,6 +230,9 @@ static int set_option(struct mount_options *options, enum suboption option, char
 	case OPTION_BUSY_TIMEOUT:
 	case OPTION_FILE_MAX:
 	case OPTION_MEMORY_MAX:
+	case OPTION_CACHE_MAX:
+	case OPTION_FEED_MAX:
+	case OPTION_SPIN:
 		return set_number(options, option, value);
 	case OPTION_ECHO:
 		return set_echo(options, value);
@@ -279,4 +320,7 @@ void mount_options_init(struct mount_options *options)
 	options->file_max = 900 * MIB;
 	options->memory_max = 1024 * MIB;
 	options->log_level = LOG_INFO;
+	options->cache_max = 8 * MIB;
+	options->feed_max = 4 * MIB;
+	options->spin_us = 300;
 }

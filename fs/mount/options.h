@@ -26,8 +26,9 @@ struct mount_options {
 	uid_t uid;
 	gid_t gid;
 	mode_t umask;
+	int spin_us; /* how long to stay awake in a burst */
 	int busy_timeout_ms;
-	size_t file_max, memory_max;
+	size_t file_max, memory_max, cache_max, feed_max;
 };
 
 /* One of the options after -o; value NULL: it takes none. */

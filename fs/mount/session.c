@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * The session thread, from mount to unmount.
+ * The session, from mount to unmount.
  *
  * At the end libfuse closes /dev/fuse, which the writer uses for its answers and the publisher for its notifications, so both end
  * first. Somebody has to answer the kernel meanwhile: a notification may be waiting for a directory's lock whose holder
- * waits for an answer. So when a signal ends the mount, the session thread goes on until a thread of its own has ended the
- * other two. When the mount is gone already, the kernel has ended all waits.
+ * waits for an answer. So when a signal ends the mount, the crew goes on serving until a thread of its own has ended what
+ * writes and publishes. When the mount is gone already, the kernel has ended all waits.
  */
 #include "session.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,8 +19,6 @@
 
 #include "job.h"
 #include "notify.h"
-
-#define KNOCK_MS 10
 
 /* Commas and backslashes in a value of libfuse's option list. */
 static void add_escaped(FILE *out, const char *text)
@@ -72,13 +69,13 @@ int session_create(struct mount *mount, const struct mount_options *options)
 	return mount->session ? 0 : -EINVAL;
 }
 
-/* Signals are the session thread's: they end its read(2). */
+/* Signals are for who serves (crew.c). */
 static int start_threads(struct mount *mount)
 {
 	sigset_t all, old;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
-	int r = writer_create(mount, &mount->writer);
+	int r = crew_create(mount, &mount->crew);
 	if (r == 0)
 		r = publisher_create(mount, &mount->publisher);
 	if (r == 0)
@@ -88,56 +85,40 @@ static int start_threads(struct mount *mount)
 }
 
 /* What was asked for is done, what stays in memory for a while is settled, and nobody uses the session after that. */
-static void end_threads(struct mount *mount)
+static void end_work(struct mount *mount)
 {
 	notify_manager("STOPPING=1\nSTATUS=saving what is in memory");
 	if (mount->publisher && !mount->read_only)
 		job_settle(mount);
-	writer_stop(mount->writer);
+	crew_drain(mount->crew);
 	publisher_stop(mount->publisher);
 }
 
 struct ending {
 	struct mount *mount;
-	pthread_t session;
-	atomic_bool done;  /* the threads have ended */
-	atomic_bool heard; /* the session thread knows it */
+	pthread_t thread;
+	bool begun;
 };
 
 static void *ending_main(void *arg)
 {
 	struct ending *ending = arg;
-	end_threads(ending->mount);
-	atomic_store(&ending->done, true);
-	/* A signal that comes just before it sleeps in read(2) is lost. */
-	while (!atomic_load(&ending->heard)) {
-		pthread_kill(ending->session, SIGTERM);
-		(void)poll(NULL, 0, KNOCK_MS);
-	}
+	end_work(ending->mount);
+	crew_close(ending->mount->crew);
 	return NULL;
 }
 
-/* A signal came: the mount is still there. */
-static void end_while_serving(struct mount *mount)
+/* A signal came: the mount is still there, and is served until all is done. */
+static void begin_ending(void *arg)
 {
-	struct ending ending = {.mount = mount, .session = pthread_self()};
-	pthread_t thread;
+	struct ending *ending = arg;
 	sigset_t all, old;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
-	int r = pthread_create(&thread, NULL, ending_main, &ending);
+	ending->begun = pthread_create(&ending->thread, NULL, ending_main, ending) == 0;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r) {
-		end_threads(mount);
-		return;
-	}
-	bool mounted = true;
-	while (mounted && !atomic_load(&ending.done)) {
-		fuse_session_reset(mount->session);
-		mounted = fuse_session_loop(mount->session) > 0;
-	}
-	atomic_store(&ending.heard, true);
-	pthread_join(thread, NULL);
+	if (!ending->begun)
+		crew_close(ending->mount->crew);
 }
 
 int session_run(struct mount *mount)
@@ -148,13 +129,14 @@ int session_run(struct mount *mount)
 	/* The kernel waits for answers from now on; nothing of ours may touch the mount before the loop runs. */
 	r = fuse_session_mount(mount->session, mount->mountpoint) ? -ECANCELED : 0;
 	if (r == 0) {
+		struct ending ending = {.mount = mount};
 		r = start_threads(mount);
 		if (r == 0)
-			r = fuse_session_loop(mount->session);
-		if (r > 0)
-			end_while_serving(mount);
+			r = crew_serve(mount->crew, begin_ending, &ending);
+		if (ending.begun)
+			pthread_join(ending.thread, NULL);
 		else
-			end_threads(mount);
+			end_work(mount);
 		fuse_session_unmount(mount->session);
 		mount_log(LOG_INFO, "%s is unmounted", mount->mountpoint);
 	}

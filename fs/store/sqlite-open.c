@@ -108,6 +108,17 @@ int sqlite_connect(const char *path, int flags, int busy_timeout_ms, sqlite3 **r
 	return connect_immutable(path, busy_timeout_ms, ret_handle);
 }
 
+/* Each connection has its own cache; SQLite takes a negative size as KiB. */
+static void bound_cache(const struct store *store, sqlite3 *handle)
+{
+	char pragma[64];
+	if (!store->options.cache_max)
+		return;
+	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = -%zu",
+		store->options.cache_max / 1024);
+	sqlite3_exec(handle, pragma, NULL, NULL, NULL);
+}
+
 int sqlite_open(struct store *store, bool write, struct db **ret_db)
 {
 	struct sqlite_db *db = calloc(1, sizeof(*db));
@@ -119,6 +130,7 @@ int sqlite_open(struct store *store, bool write, struct db **ret_db)
 		free(db);
 		return err;
 	}
+	bound_cache(store, db->handle);
 	if (!write)
 		sqlite3_exec(db->handle, "PRAGMA query_only = 1", NULL, NULL, NULL);
 	db->db = (struct db){.engine = &sqlite_engine, .store = store};

@@ -129,6 +129,7 @@ struct store_counts {
 struct store_options {
 	bool read_only;
 	int busy_timeout_ms; /* how long a writer waits for another one's lock; default 5000 */
+	size_t cache_max; /* bytes of the database's pages that each connection may keep; 0: the engine's default */
 };
 
 struct store;
