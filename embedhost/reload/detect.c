@@ -71,13 +71,16 @@ static int record_read(struct record *record, bool *ret_fresh)
 	return same < 0 ? -1 : 0;
 }
 
-static int record_look(struct record *record, PyObject *name, bool sweep, bool *ret_fresh)
+/* With placed, nothing came or went, so the module's name leads where it led. */
+static int record_look(
+	struct record *record, PyObject *name, bool sweep, bool placed, bool *ret_fresh)
 {
-	bool moved, gone;
+	bool moved = false, gone = false;
 
 	if (watch_is_lost(engine->watch, record->path))
 		return 0;
-	if (record_moved(record, name, &moved, &gone) < 0)
+	placed = placed && !record->moved && !record->gone;
+	if (!placed && record_moved(record, name, &moved, &gone) < 0)
 		return -1;
 	if (moved != record->moved || gone != record->gone)
 		*ret_fresh = true;
@@ -298,7 +301,7 @@ void detect_want(PyObject *events)
 	PyErr_Restore(type, value, traceback);
 }
 
-static int look_at(PyObject *names, bool sweep, bool *ret_fresh)
+static int look_at(PyObject *names, bool sweep, bool placed, bool *ret_fresh)
 {
 	PyObject *list = PySequence_List(names);
 	int result = list ? 0 : -1;
@@ -308,7 +311,7 @@ static int look_at(PyObject *names, bool sweep, bool *ret_fresh)
 		struct record *record = record_find(name);
 
 		if (record)
-			result = record_look(record, name, sweep, ret_fresh);
+			result = record_look(record, name, sweep, placed, ret_fresh);
 	}
 	Py_XDECREF(list);
 	return result;
@@ -336,7 +339,7 @@ int detect_after_load(PyObject *name, uint64_t looks)
 int detect_changes(PyObject *changed, PyObject *deleted, bool *ret_fresh)
 {
 	struct look look = {PySet_New(NULL), false};
-	bool sweep = false;
+	bool sweep = false, placed;
 	int result = -1;
 
 	if (!look.names)
@@ -344,11 +347,14 @@ int detect_changes(PyObject *changed, PyObject *deleted, bool *ret_fresh)
 	engine->looks++;
 	if (watch_take(engine->watch, note_change, &look, &sweep) < 0 && !PyErr_Occurred())
 		sweep = true;
-	if (PyErr_Occurred() || (sweep && note_all(&look) < 0) || note_late(&look) < 0)
+	if (PyErr_Occurred() || (sweep && note_all(&look) < 0))
+		goto out;
+	placed = !look.structure && !PySet_GET_SIZE(engine->late);
+	if (note_late(&look) < 0)
 		goto out;
 	result = 0;
 	if (PySet_GET_SIZE(look.names))
-		result = look_at(look.names, sweep, ret_fresh);
+		result = look_at(look.names, sweep, placed, ret_fresh);
 	if (result == 0 && look.structure)
 		result = look_for_wanted(changed, ret_fresh);
 	if (result == 0 && *ret_fresh)
