@@ -4,6 +4,7 @@ import json
 import os
 import statistics
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 from tests.support import PYTHON, environment, run
@@ -13,8 +14,8 @@ ONE, ALL = 'one', 'all'
 
 
 class Case:
-    """One thing to compare: `sample()` returns a list of nanoseconds; `requests()`, if known, how many there were so far; `pids()` are
-    the processes that work for it."""
+    """One thing to compare: `sample()` returns a list of nanoseconds; `requests()`, if known, how many there were so far of each
+    kind (a Counter); `pids()` are the processes that work for it."""
 
     def __init__(self, label, sample, requests=None, pids=tuple):
         self.label, self.sample, self.requests, self.pids = label, sample, requests, pids
@@ -45,7 +46,7 @@ def alternate(cases, rounds, processors):
         for turn in range(rounds):
             shift = turn % len(cases)
             for case in cases[shift:] + cases[:shift]:
-                first = case.requests() if case.requests else 0
+                first = case.requests() if case.requests else Counter()
                 samples[case.label] += case.sample()
                 if case.requests:
                     requests[case.label] = case.requests() - first
@@ -64,6 +65,13 @@ def format_time(ns):
         if ns >= size:
             return f'{ns / size:.3g} {unit}'
     return f'{ns:.0f} ns'
+
+
+def format_requests(counts):
+    """The kinds that came more than by chance, most first; RELEASE and FORGET are those that nobody waits for."""
+    total = sum(counts.values())
+    kinds = [f'{number:,} {kind.upper()}' for kind, number in counts.most_common() if number * 100 >= total]
+    return ', '.join(kinds) or '0'
 
 
 def spread(samples):
@@ -88,7 +96,7 @@ def compare(bench, cases, base):
         for samples in columns.values():
             ratio = statistics.median(samples[case.label]) / statistics.median(samples[base])
             row += [spread(samples[case.label]), f'{ratio:.2f}']
-        rows.append([*row, last.get(case.label, '')])
+        rows.append([*row, format_requests(last[case.label]) if case.label in last else ''])
     heads = [head for name in columns for head in (f'{name}: median (quartiles)', f'to {base}')]
     return table(['', *heads, 'FUSE requests'], rows)
 
@@ -115,4 +123,4 @@ def switches(pids):
 
 
 def file_system(path):
-    return subprocess.run(['stat', '-f', '-c', '%T', path], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(['findmnt', '-n', '-o', 'FSTYPE', '-T', path], capture_output=True, text=True, check=True).stdout.strip()

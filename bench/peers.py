@@ -5,6 +5,7 @@ import os
 import py_compile
 import shutil
 import zipfile
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def write_tree(top, rows):
     for name, source in rows.items():
         path = Path(top, path_of(name))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(source)
+        path.write_text(source, encoding='utf-8')
 
 
 def write_zip(path, rows, bytecode):
@@ -101,7 +102,7 @@ class Mounted:
         self.directory = bench.directory(name)
         self.database = database or Database.create(self.directory / 'modules.db', rows)
         self._cache = self.directory / 'cache'
-        self._own = 0
+        self._own = Counter()
         self._new()
         bench.stack.callback(self.close)
 
@@ -118,8 +119,9 @@ class Mounted:
 
     def requests(self):
         """The kernel's requests so far, without those by which they are read."""
-        first, second = (sum(self._status()['requests'].values()) for _ in range(2))
-        self._own += 2 * (second - first)  # the first look cost as much as the second
+        first, second = (Counter(self._status()['requests']) for _ in range(2))
+        look = second - first
+        self._own += look + look  # the first look cost as much as the second
         return second - self._own
 
     def again(self):
@@ -138,7 +140,8 @@ class PlainFuse:
     """A directory shown by a FUSE server with libfuse's defaults."""
 
     def __init__(self, bench, name, source):
-        self.path = bench.directory(name)
+        self.path = bench.directory(name) / 'mnt'
+        self.path.mkdir()
         self._source = source
         self._start()
         bench.stack.callback(self.close)
@@ -151,7 +154,7 @@ class PlainFuse:
         return [self._server.pid]
 
     def requests(self):
-        return int(os.getxattr(self.path, 'user.requests'))
+        return Counter(requests=int(os.getxattr(self.path, 'user.requests')))
 
     def close(self):
         if is_mounted(self.path):
@@ -170,7 +173,7 @@ class Bench:
         self.processors = {'one processor': {min(every)}, f'{len(every)} processors': every}
         if quick:
             self.processors = {'one processor': {min(every)}}
-        self._trees = {}
+        self.plots = {}  # file names to SVG
 
     def size(self, full, quick):
         return quick if self.quick else full
@@ -190,7 +193,9 @@ class Bench:
         return path
 
     def tree(self, name, rows, tmpfs=False):
-        top = self.directory(name, tmpfs)
+        """As deep as a mount, so that the paths have the same number of components."""
+        top = self.directory(name, tmpfs) / 'top'
+        top.mkdir()
         write_tree(top, rows)
         return top
 

@@ -2,6 +2,7 @@
 
 import re
 import unittest
+from xml.etree import ElementTree
 
 from tests.support import PYTHON, TOP, TestCase, run
 
@@ -20,6 +21,23 @@ class BenchTest(TestCase):
                 self.assertRegex(section, r'\| --- \|.*\n(\| [^|]+\|[^\n]+\n)+')
                 self.assertNotIn('nan', section)
         self.assertIn('no figure means anything', printed)
+
+    def test_tables_are_put_into_a_page_and_plots_beside_it(self):
+        page = self.dir / 'page.md'
+        page.write_text('before\n<!-- bench growth -->\nold\n<!-- end growth -->\nafter\n')
+        self.bench('--quick', '--write', page, 'growth')
+        text = page.read_text()
+        self.assertTrue(text.startswith('before\n<!-- bench growth -->\n### '), text)
+        self.assertTrue(text.endswith('\n<!-- end growth -->\nafter\n'), text)
+        self.assertNotIn('old', text)
+        self.assertEqual(ElementTree.parse(self.dir / 'growth.svg').getroot().tag, '{http://www.w3.org/2000/svg}svg')
+
+    def test_the_projects_page_has_a_place_for_every_measurement(self):
+        page = (TOP / 'docs/performance.md').read_text()
+        for name in self.bench('--list').stdout.split():
+            with self.subTest(name):
+                self.assertIn(f'<!-- bench {name} -->\n', page)
+                self.assertIn(f'<!-- end {name} -->\n', page)
 
     def test_an_unknown_measurement_is_refused(self):
         result = self.bench('weather', check=False)

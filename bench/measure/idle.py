@@ -10,7 +10,7 @@ TITLE = 'Wake-ups of an idle daemon and an idle host'
 
 
 def measure(bench):
-    seconds = bench.size(10, 0.5)
+    seconds = bench.size(30, 0.5)
     rows = []
     for packages in bench.size((10, 1000), (2, 4)):
         sources = modules(packages, 100 if packages > 5 else 5) | {'one': 'V = 0\n'}
@@ -22,7 +22,7 @@ def measure(bench):
         before = switches(daemon), switches([host.pid])
         time.sleep(seconds)
         after = switches(daemon), switches([host.pid])
-        rows.append([f'{len(sources):,}', *(f'{(b - a) / seconds:.1f}' for a, b in zip(before, after))])
+        rows.append([f'{len(sources):,}', *(f'{(b - a) / seconds:.2f}' for a, b in zip(before, after))])
         host.close()
         mounted.close()
     return table(['modules in the table', 'daemon, a second', 'host, a second'], rows)

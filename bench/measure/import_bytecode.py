@@ -11,6 +11,7 @@ def measure(bench):
     names = bench.names(rows)
     tmpfs, local = bench.tree('tree', rows, tmpfs=True), bench.tree('tree', rows)
     archive = write_zip(bench.directory('zip') / 'modules.zip', rows, bytecode=True)
+    sources = write_zip(bench.directory('zip-sources') / 'modules.zip', rows, bytecode=False)
     database = write_table(bench.directory('importer') / 'modules.db', rows)
     mounted = Mounted(bench, 'mount', rows)
     for place in (tmpfs, local, mounted.path, f'sqlite:{database}'):
@@ -26,6 +27,7 @@ def measure(bench):
         case('local disk', local),
         case('pymodfs', mounted.path, requests=mounted.requests, pids=mounted.pids),
         case('zipimport, .pyc in the archive', archive),
+        case('zipimport, sources in the archive', sources),
         case('importer over SQLite, marshal in a side table', f'sqlite:{database}'),
         case('FUSE with libfuse\'s defaults', plain.path, requests=plain.requests, pids=plain.pids),
     ], 'tmpfs')

@@ -37,9 +37,11 @@ def measure(bench):
         def warm(top, command=command):
             timed(*command(top))
             return timed(*command(top))
-        cases = [Case('local disk, warm', lambda: warm(local)), Case('pymodfs, warm', lambda: warm(mounted.path), pids=mounted.pids),
-                 Case('pymodfs, just mounted', cold_mount)]
+        tables.append(f'`{name}`, warm:\n\n' + compare(bench, [
+            Case('local disk', lambda: warm(local)),
+            Case('pymodfs', lambda: warm(mounted.path), pids=mounted.pids, requests=mounted.requests),
+        ], 'local disk'))
         if os.access(CACHES, os.W_OK):
-            cases.append(Case('local disk, names and inodes dropped', cold_local))
-        tables.append(f'`{name}`:\n\n' + compare(bench, cases, 'local disk, warm'))
+            tables.append(f'`{name}`, cold (local disk: names and inodes dropped; mount: just mounted):\n\n' + compare(bench, [
+                Case('local disk', cold_local), Case('pymodfs', cold_mount)], 'local disk'))
     return '\n'.join(tables)
