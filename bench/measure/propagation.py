@@ -64,7 +64,7 @@ class Host:
 
     def __init__(self, bench, mounted, names):
         script = mounted.directory / f'host-{len(names)}-{names[0]}' / 'script.py'
-        script.parent.mkdir()
+        script.parent.mkdir(exist_ok=True)
         script.write_text(HOST)
         self._process = subprocess.Popen([PYMODHOST, '--path', mounted.path, script, mounted.path, *names], text=True,
                                          env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
@@ -147,36 +147,28 @@ def measure(bench):
     many = [f'many.n{n:03}' for n in range(batch)]
     changes = Changes(mounted, bench.size(100, 3))
     bench.stack.callback(changes.close)
-    sql, saved, batched = (Host(bench, mounted, names) for names in (['one_c'], ['one_d'], many))
-    with contextlib.closing(Watch(mounted.path)) as watch:
-        def inotify():
-            return changes.latencies(lambda: changes.by_sql(['one_b']), watch.wait)
+    def with_watch(sample):
+        """A watcher, and so the echo, only where it is measured."""
+        with contextlib.closing(Watch(mounted.path)) as watch:
+            return sample(watch.wait)
 
-        def visible():
-            changes.look(mounted.path / 'one_a.py')
-            seen = changes.latencies(lambda: changes.by_sql(['one_a']), lambda: changes.wait_visible(mounted.path / 'one_a.py'))
-            watch_rest(watch, changes)
-            return seen
+    def with_host(names, change):
+        """A host that is there for this case alone: every change wakes every host."""
+        host = Host(bench, mounted, names)
+        try:
+            return changes.latencies(change, host.wait)
+        finally:
+            host.close()
 
-        def host(host, change):
-            def sample():
-                found = changes.latencies(change, host.wait)
-                watch_rest(watch, changes)
-                return found
-            return sample
-        def pids():
-            return [*mounted.pids(), sql.pid, saved.pid, batched.pid]
-        return distribution(bench, [
-            Case('new state visible in the mount', visible, pids=pids),
-            Case('inotify event in a watcher', inotify),
-            Case('new code in the host', host(sql, lambda: changes.by_sql(['one_c']))),
-            Case('new code in the host, from a save in an editor', host(saved, lambda: changes.by_editor(mounted.path / 'one_d.py'))),
-            Case(f'a batch of {batch} modules, new code in the host', host(batched, lambda: changes.by_sql(many))),
-        ])
-
-
-def watch_rest(watch, changes):
-    """Lets the echo of the changes so far pass: it belongs to no later sample."""
-    changes.by_sql(['one_b'])
-    time.sleep(0.2)
-    watch.wait()
+    def visible():
+        changes.look(one_a)
+        return changes.latencies(lambda: changes.by_sql(['one_a']), lambda: changes.wait_visible(one_a))
+    one_a, saved = (mounted.path / f'one_{n}.py' for n in 'ad')
+    return distribution(bench, [
+        Case('new state visible in the mount', visible, pids=mounted.pids),
+        Case('inotify event in a watcher', lambda: with_watch(
+            lambda wait: changes.latencies(lambda: changes.by_sql(['one_b']), wait))),
+        Case('new code in the host', lambda: with_host(['one_c'], lambda: changes.by_sql(['one_c']))),
+        Case('new code in the host, from a save in an editor', lambda: with_host(['one_d'], lambda: changes.by_editor(saved))),
+        Case(f'a batch of {batch} modules, new code in the host', lambda: with_host(many, lambda: changes.by_sql(many))),
+    ])
