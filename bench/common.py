@@ -123,4 +123,6 @@ def switches(pids):
 
 
 def file_system(path):
-    return subprocess.run(['findmnt', '-n', '-o', 'FSTYPE', '-T', path], capture_output=True, text=True, check=True).stdout.strip()
+    # Where mounts are stacked the last one counts.
+    found = subprocess.run(['findmnt', '-n', '-o', 'FSTYPE', '-T', path], capture_output=True, text=True, check=True).stdout
+    return found.split()[-1]
