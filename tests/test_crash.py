@@ -7,12 +7,14 @@ import unittest
 
 from tests.support import PYMODHOST, PYTHON, Process, Terminal, TestCase, files_of, pymodfs, wait_until
 
-# Saves its modules one after the other, in the way that argv names, and prints each save once it has returned.
+# Saves its modules one after the other, in the way that argv names, and prints each save once it has returned. Its working directory
+# is the mount, so that it doesn't go on in the directory below when the mount goes between two calls.
 SAVE_FOR_EVER = """
 import os, sys
 top, way, name = sys.argv[1:4]
+os.chdir(top)
 for number in range(1, 1000000):
-    path = f'{top}/{name}{number % 5}.py'
+    path = f'{name}{number % 5}.py'
     text = f'V = {number}\\n' + '# filler\\n' * 2000
     target = f'{path}.tmp' if way == 'rename' else path
     with open(target, 'w') as file:
@@ -38,12 +40,12 @@ for number in itertools.count():
 # Makes, looks up and removes names, so that the kernel holds the directory's lock most of the time.
 LIST_FOR_EVER = """
 import os, sys
+os.chdir(sys.argv[1])
 while True:
-    name = f'{sys.argv[1]}/made'
-    os.close(os.open(name, os.O_CREAT | os.O_WRONLY))
-    os.stat(f'{sys.argv[1]}/still.py')
-    os.listdir(sys.argv[1])
-    os.unlink(name)
+    os.close(os.open('made', os.O_CREAT | os.O_WRONLY))
+    os.stat('still.py')
+    os.listdir('.')
+    os.unlink('made')
 """
 
 HOLD_MODULE = """
