@@ -94,7 +94,8 @@ static int convert_file(struct db *db, const struct store_node *node, int64_t pa
 	if (!err && module)
 		err = write_create_module(db, module, data, size, parent, name, &id);
 	else if (!err)
-		err = write_create_resource(db, parent, name, STORE_FILE, data, size, &id);
+		err = write_create_resource(db, parent, name, STORE_FILE,
+			&(struct store_content){data, size, 0, (int64_t)size}, &id);
 	if (!err)
 		err = write_attr(db, id, &attr);
 	free(data);

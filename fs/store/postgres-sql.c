@@ -19,7 +19,8 @@ static const char *const texts[N_SQL] = {
 		("SELECT CASE WHEN n.id IS NULL THEN v.content"
 		 " WHEN n.kind = 'm' THEN (SELECT coalesce(pymodfs_bytes(" SOURCE
 		 "), '') FROM " TABLE " WHERE " NAME " = n.name COLLATE \"C\")"
-		 " ELSE (SELECT r.content FROM pymodfs_resource r WHERE r.node = n.id) END"
+		 " ELSE (SELECT r.content FROM pymodfs_resource r WHERE r.node = n.id) END,"
+		 " CASE WHEN n.kind = 'm' THEN 0 ELSE v.size END"
 		 " FROM pymodfs_version v"
 		 " LEFT JOIN pymodfs_node n ON n.id = v.node AND n.version = v.id WHERE v.id = $1"),
 	[SQL_AT_CHANGES_IN] =
@@ -38,6 +39,8 @@ static const char *const texts[N_SQL] = {
 		 " WHERE id = (SELECT version FROM pymodfs_node WHERE id = $1)"
 		 " AND (SELECT value <> '0' FROM pymodfs_setting WHERE key = 'resource_history')"),
 	[SQL_RENEW] = "SELECT pymodfs_renew($1, $2)",
+	[SQL_RAISE_SCHEMA] =
+		"UPDATE pymodfs_setting SET value = '2' WHERE key = 'schema' AND value = '1'",
 	[SQL_TOUCH_FILE] = ("UPDATE pymodfs_node SET mtime = greatest(mtime, " NOW "), ctime = " NOW
 			    " WHERE id = $1"),
 	[SQL_SET_ATTR] =

@@ -75,19 +75,57 @@ static int take_bytes(void *arg, const struct db_row *row)
 	return 0;
 }
 
-int store_read(struct store_reader *reader, int64_t version, void **ret_data, size_t *ret_size)
+/* A content, and the size of its file. */
+struct file_bytes {
+	struct bytes bytes;
+	int64_t length;
+};
+
+static int take_file_bytes(void *arg, const struct db_row *row)
 {
-	struct bytes bytes = {.data = NULL};
-	int err = db_run(reader->db, SQL_READ, DB_VALUES(db_int(version)), take_bytes, &bytes);
+	struct file_bytes *file = arg;
+	int err = take_bytes(&file->bytes, row);
+	file->length = db_get_int(row, 1);
+	return err;
+}
+
+int store_read_sparse(struct store_reader *reader, int64_t version, void **ret_data,
+	struct store_content *ret_content)
+{
+	struct file_bytes file = {.length = 0};
+	struct bytes *bytes = &file.bytes;
+	struct store_content content;
+	int err = db_run(reader->db, SQL_READ, DB_VALUES(db_int(version)), take_file_bytes, &file);
+	if (!err && !bytes->data)
+		err = store_fail(
+			-ESTALE, "the content of version %lld is gone", (long long)version);
+	if (!err)
+		err = content_init(&content, bytes->data, bytes->size, file.length);
 	if (err) {
-		free(bytes.data);
+		free(bytes->data);
 		return err;
 	}
-	if (!bytes.data)
-		return store_fail(
-			-ESTALE, "the content of version %lld is gone", (long long)version);
-	*ret_data = bytes.data;
-	*ret_size = bytes.size;
+	*ret_data = bytes->data;
+	*ret_content = content;
+	return 0;
+}
+
+int store_read(struct store_reader *reader, int64_t version, void **ret_data, size_t *ret_size)
+{
+	void *data, *whole;
+	struct store_content content;
+	int err = store_read_sparse(reader, version, &data, &content);
+	if (err)
+		return err;
+	if ((int64_t)content.size < content.length) {
+		err = content_fill(&content, &whole);
+		free(data);
+		if (err)
+			return err;
+		data = whole;
+	}
+	*ret_data = data;
+	*ret_size = (size_t)content.length;
 	return 0;
 }
 

@@ -66,7 +66,8 @@ static const char *const texts[N_SQL] = {
 		"SELECT CASE WHEN n.id IS NULL THEN v.content"
 		" WHEN n.kind = 'm' THEN (SELECT coalesce(" SOURCE ", '') FROM " TABLE
 		" WHERE " NAME " = n.name COLLATE BINARY)"
-		" ELSE (SELECT r.content FROM pymodfs_resource r WHERE r.node = n.id) END"
+		" ELSE (SELECT r.content FROM pymodfs_resource r WHERE r.node = n.id) END,"
+		" CASE WHEN n.kind = 'm' OR typeof(v.content) = 'text' THEN 0 ELSE v.size END"
 		" FROM pymodfs_version v"
 		" LEFT JOIN pymodfs_node n ON n.id = v.node AND n.version = v.id WHERE v.id = ?1",
 	[SQL_PATH] = "SELECT CASE WHEN n.kind = 'd' THEN n.path WHEN d.path = '' THEN n.base"
@@ -169,8 +170,12 @@ static const char *const texts[N_SQL] = {
 			      " AND (SELECT CAST(value AS INTEGER) <> 0 FROM pymodfs_setting WHERE "
 			      "key = 'resource_history')",
 	[SQL_DELETE_RESOURCE] = "DELETE FROM pymodfs_resource WHERE node = ?1",
-	[SQL_SAME_RESOURCE] = "SELECT 1 FROM pymodfs_resource WHERE node = ?1 AND content = ?2",
+	[SQL_SAME_RESOURCE] =
+		"SELECT 1 FROM pymodfs_resource r JOIN pymodfs_node n ON n.id = r.node"
+		" WHERE r.node = ?1 AND r.content = ?2 AND n.size = ?3",
 	[SQL_RENEW] = "INSERT INTO pymodfs_renew (node, size) VALUES (?1, ?2)",
+	[SQL_RAISE_SCHEMA] =
+		"UPDATE pymodfs_setting SET value = 2 WHERE key = 'schema' AND value = 1",
 	[SQL_TOUCH_FILE] = "UPDATE pymodfs_node SET mtime = max(mtime, " NOW "), ctime = " NOW
 			   " WHERE id = ?1",
 	[SQL_SET_ATTR] =

@@ -8,7 +8,11 @@
 
 #include <pthread.h>
 
-#define STORE_SCHEMA 1 /* the schema that this program writes and reads */
+/*
+ * The newest schema that this program reads and writes. 1 is what init makes. 2 has the same tables; the content of a plain file may be
+ * without its zeros (content.c), which programs for schema 1 don't know: the first such file makes the database's number 2.
+ */
+#define STORE_SCHEMA 2
 
 struct store {
 	const struct db_engine *engine;
@@ -78,7 +82,7 @@ int name_module(const char *dir, const char *base, char **ret_module);
 int write_make_explicit(struct db *db, int64_t dir);
 /* A file that is no module. mtime etc. as for a new version. */
 int write_create_resource(struct db *db, int64_t parent, const char *name, enum store_kind kind,
-	const void *data, size_t size, int64_t *ret_id);
+	const struct store_content *content, int64_t *ret_id);
 int write_create_module(struct db *db, const char *module, const void *data, size_t size,
 	int64_t parent, const char *name, int64_t *ret_id);
 /* Removes a file of whatever kind and shows what it was hiding. */
@@ -93,6 +97,22 @@ int write_check_place(struct db *db, int64_t parent, const char *name);
 
 /* CLOCK_MONOTONIC in milliseconds. */
 int64_t store_now_ms(void);
+
+/* ---- content.c ---- */
+
+/* The content with its zeros, and one more; the caller frees. -EFBIG */
+int content_fill(const struct store_content *content, void **ret_data);
+/* What is stored of a plain file. */
+struct stored {
+	const void *data;
+	size_t size;
+	bool sparse; /* it is without its zeros */
+	void *made;  /* to be freed, or NULL */
+};
+int stored_init(struct stored *stored, const struct store_content *content);
+void stored_finish(struct stored *stored);
+/* What was stored, of which data is changed, of a file of this length. -EUCLEAN */
+int content_init(struct store_content *content, void *data, size_t size, int64_t length);
 
 /* ---- read.c ---- */
 

@@ -20,6 +20,7 @@
  *   -EUCLEAN  the database is damaged
  *   -EIO      anything else; also: the server is gone
  *   -ENOTSUP  this kind of database can't do that
+ *   -EFBIG    more than fits into one value of the database
  *   -ENOMEM
  *
  * store_error() gives the store's own words for the last failure on the calling thread.
@@ -120,6 +121,23 @@ struct store_event {
 	const char *module; /* dotted name, or NULL for whatever is no module */
 };
 
+#define STORE_WHOLE_MAX 1000000000 /* bytes of what has to be one value (SQLite's own limit) */
+
+/*
+ * A file of `length` bytes: `size` of them are at data and stand at `start`, all others are zeros. Zeros before and behind the rest of a
+ * plain file cost nothing in the database, so its length has no limit here; what stands between has.
+ */
+struct store_content {
+	const void *data;
+	size_t size;
+	int64_t start, length;
+};
+
+/* Are these n bytes what the content has from `at` on (or would have, behind its end: zeros)? */
+bool store_content_has(const struct store_content *content, int64_t at, const void *data, size_t n);
+/* Copies n bytes from `at` on out of it. */
+void store_content_copy(const struct store_content *content, int64_t at, void *buffer, size_t n);
+
 struct store_counts {
 	int64_t modules, files, links, dirs;
 	int64_t hidden; /* rows whose name can't be a path */
@@ -178,8 +196,13 @@ int store_get_node(struct store_reader *reader, int64_t id, struct store_node *r
  */
 int store_get_version(struct store_reader *reader, int64_t version, struct store_node *ret_node,
 	bool *ret_current);
-/* The bytes of a version; the caller frees. Works for versions of deleted nodes that are kept. */
+/*
+ * The bytes of a version; the caller frees. Works for versions of deleted nodes that are kept. -EFBIG: above STORE_WHOLE_MAX.
+ */
 int store_read(struct store_reader *reader, int64_t version, void **ret_data, size_t *ret_size);
+/* The same without the zeros that are not stored; ret_content->data is *ret_data. */
+int store_read_sparse(struct store_reader *reader, int64_t version, void **ret_data,
+	struct store_content *ret_content);
 /* The path of a node below the root ("" for the root itself); the caller frees. */
 int store_path(struct store_reader *reader, int64_t id, char **ret_path);
 
@@ -293,6 +316,12 @@ int store_is_module(struct store_reader *reader, int64_t parent, const char *nam
  */
 int store_create(struct store_txn *txn, int64_t parent, const char *name, enum store_kind kind,
 	const struct store_attr *attr, const void *data, size_t size, struct store_node *ret_node);
+/* The same; a module whose length is above STORE_WHOLE_MAX is refused with -EFBIG. */
+int store_create_sparse(struct store_txn *txn, int64_t parent, const char *name,
+	enum store_kind kind, const struct store_attr *attr, const struct store_content *content,
+	struct store_node *ret_node);
+int store_write_sparse(struct store_txn *txn, int64_t id, const struct store_content *content,
+	struct store_node *ret_node);
 /* A new version of an existing file. Also touches mtime: see store_set_attr. */
 int store_write(struct store_txn *txn, int64_t id, const void *data, size_t size,
 	struct store_node *ret_node);

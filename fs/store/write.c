@@ -59,19 +59,34 @@ int write_create_module(struct db *db, const char *module, const void *data, siz
 	return err;
 }
 
-int write_create_resource(struct db *db, int64_t parent, const char *name, enum store_kind kind,
-	const void *data, size_t size, int64_t *ret_id)
+/* Who doesn't know that a content may be without its zeros must not read it. */
+static int save_resource(struct db *db, int64_t id, const struct stored *stored, int64_t length)
 {
+	int err = db_do(
+		db, SQL_SAVE_RESOURCE, DB_VALUES(db_int(id), db_blob(stored->data, stored->size)));
+	if (!err && stored->sparse)
+		err = db_do(db, SQL_RAISE_SCHEMA, DB_NO_VALUES);
+	if (!err)
+		err = db_do(db, SQL_RENEW, DB_VALUES(db_int(id), db_int(length)));
+	return err;
+}
+
+int write_create_resource(struct db *db, int64_t parent, const char *name, enum store_kind kind,
+	const struct store_content *content, int64_t *ret_id)
+{
+	struct stored stored;
 	const char letter[2] = {(char)kind, '\0'};
 	int64_t id;
-	int err = db_number(db, SQL_INSERT_NODE, DB_VALUES(db_text(letter)), 0, &id);
+	int err = stored_init(&stored, content);
+	if (err)
+		return err;
+	err = db_number(db, SQL_INSERT_NODE, DB_VALUES(db_text(letter)), 0, &id);
 	if (!err)
 		err = db_do(
 			db, SQL_PLACE_NODE, DB_VALUES(db_int(id), db_int(parent), db_text(name)));
 	if (!err)
-		err = db_do(db, SQL_SAVE_RESOURCE, DB_VALUES(db_int(id), db_blob(data, size)));
-	if (!err)
-		err = db_do(db, SQL_RENEW, DB_VALUES(db_int(id), db_int((int64_t)size)));
+		err = save_resource(db, id, &stored, content->length);
+	stored_finish(&stored);
 	if (!err)
 		*ret_id = id;
 	return err;
@@ -88,20 +103,25 @@ static int create_dir(struct db *db, const char *dir, const char *name, int64_t 
 }
 
 static int create_in(struct db *db, int64_t parent, const char *dir, const char *name,
-	enum store_kind kind, const void *data, size_t size, int64_t *ret_id)
+	enum store_kind kind, const struct store_content *content, int64_t *ret_id)
 {
 	char *module;
+	void *whole;
 	if (kind == STORE_DIR)
 		return create_dir(db, dir, name, ret_id);
 	if (kind == STORE_LINK)
-		return write_create_resource(db, parent, name, kind, data, size, ret_id);
+		return write_create_resource(db, parent, name, kind, content, ret_id);
 	int err = name_module(dir, name, &module);
 	if (err)
 		return err;
-	if (module)
-		err = write_create_module(db, module, data, size, parent, name, ret_id);
-	else
-		err = write_create_resource(db, parent, name, STORE_FILE, data, size, ret_id);
+	if (!module)
+		return write_create_resource(db, parent, name, STORE_FILE, content, ret_id);
+	err = content_fill(content, &whole);
+	if (!err) {
+		err = write_create_module(
+			db, module, whole, (size_t)content->length, parent, name, ret_id);
+		free(whole);
+	}
 	free(module);
 	return err;
 }
@@ -127,6 +147,14 @@ int write_attr(struct db *db, int64_t id, const struct store_attr *attr)
 int store_create(struct store_txn *txn, int64_t parent, const char *name, enum store_kind kind,
 	const struct store_attr *attr, const void *data, size_t size, struct store_node *ret_node)
 {
+	const struct store_content content = {data, size, 0, (int64_t)size};
+	return store_create_sparse(txn, parent, name, kind, attr, &content, ret_node);
+}
+
+int store_create_sparse(struct store_txn *txn, int64_t parent, const char *name,
+	enum store_kind kind, const struct store_attr *attr, const struct store_content *content,
+	struct store_node *ret_node)
+{
 	struct db *db = txn->reader.db;
 	char *dir;
 	int64_t id;
@@ -137,7 +165,7 @@ int store_create(struct store_txn *txn, int64_t parent, const char *name, enum s
 		return err;
 	err = write_make_explicit(db, parent);
 	if (!err)
-		err = create_in(db, parent, dir, name, kind, data, size, &id);
+		err = create_in(db, parent, dir, name, kind, content, &id);
 	if (!err)
 		err = write_attr(db, id, attr);
 	free(dir);
@@ -155,35 +183,54 @@ static int touch_file(struct db *db, int64_t id)
 	return err;
 }
 
-static int write_module(struct db *db, int64_t id, const void *data, size_t size)
+static int write_module(struct db *db, int64_t id, const struct store_content *content)
 {
 	char *module;
-	int err = read_text(db, SQL_NAME, id, &module);
+	void *whole;
+	int err = content_fill(content, &whole);
 	if (err)
 		return err;
-	err = db_do(db, SQL_UPDATE_MODULE, DB_VALUES(db_text(module), db_source(data, size)));
+	err = read_text(db, SQL_NAME, id, &module);
+	if (err) {
+		free(whole);
+		return err;
+	}
+	err = db_do(db, SQL_UPDATE_MODULE,
+		DB_VALUES(db_text(module), db_source(whole, (size_t)content->length)));
 	if (!err && db_affected(db) != 1)
 		err = store_fail(-ESTALE, "the row %s is gone", module);
 	free(module);
+	free(whole);
 	return err;
 }
 
-static int write_resource(struct db *db, int64_t id, const void *data, size_t size)
+static int write_resource(struct db *db, int64_t id, const struct store_content *content)
 {
 	int64_t same;
-	struct db_value bytes = db_blob(data, size);
-	int err = db_number(db, SQL_SAME_RESOURCE, DB_VALUES(db_int(id), bytes), 0, &same);
-	if (err || same)
+	struct stored stored;
+	int err = stored_init(&stored, content);
+	if (err)
 		return err;
-	err = db_do(db, SQL_KEEP_RESOURCE, DB_VALUES(db_int(id)));
-	if (!err)
-		err = db_do(db, SQL_SAVE_RESOURCE, DB_VALUES(db_int(id), bytes));
-	if (!err)
-		err = db_do(db, SQL_RENEW, DB_VALUES(db_int(id), db_int((int64_t)size)));
+	err = db_number(db, SQL_SAME_RESOURCE,
+		DB_VALUES(db_int(id), db_blob(stored.data, stored.size), db_int(content->length)),
+		0, &same);
+	if (!err && !same) {
+		err = db_do(db, SQL_KEEP_RESOURCE, DB_VALUES(db_int(id)));
+		if (!err)
+			err = save_resource(db, id, &stored, content->length);
+	}
+	stored_finish(&stored);
 	return err;
 }
 
 int store_write(struct store_txn *txn, int64_t id, const void *data, size_t size,
+	struct store_node *ret_node)
+{
+	const struct store_content content = {data, size, 0, (int64_t)size};
+	return store_write_sparse(txn, id, &content, ret_node);
+}
+
+int store_write_sparse(struct store_txn *txn, int64_t id, const struct store_content *content,
 	struct store_node *ret_node)
 {
 	struct db *db = txn->reader.db;
@@ -193,8 +240,8 @@ int store_write(struct store_txn *txn, int64_t id, const void *data, size_t size
 		return err;
 	if (before.kind == STORE_DIR)
 		return store_fail(-EISDIR, "is a directory");
-	err = before.kind == STORE_MODULE ? write_module(db, id, data, size)
-					  : write_resource(db, id, data, size);
+	err = before.kind == STORE_MODULE ? write_module(db, id, content)
+					  : write_resource(db, id, content);
 	if (!err)
 		err = get_node(db, id, &after);
 	if (!err && after.version == before.version) {

@@ -26,12 +26,13 @@ int change_begin(struct tree *tree, const struct tree_request *request, struct s
 int snapshot_init(struct snapshot *snapshot, const struct draft *draft)
 {
 	memset(snapshot, 0, sizeof(*snapshot));
-	snapshot->data = malloc(draft->size + 1);
+	snapshot->data = malloc(draft->filled + 1);
 	if (!snapshot->data)
 		return -ENOMEM;
-	if (draft->size)
-		memcpy(snapshot->data, draft->data, draft->size);
-	snapshot->size = draft->size;
+	if (draft->filled)
+		memcpy(snapshot->data, draft->data, draft->filled);
+	snapshot->content = draft_content(draft);
+	snapshot->content.data = snapshot->data;
 	snapshot->kind = draft->kind;
 	snapshot->changes = draft->changes;
 	snapshot->attr = draft->attr;
@@ -72,8 +73,13 @@ int snapshot_create(struct tree *tree, struct store_txn *txn, const struct snaps
 {
 	struct store_attr attr = attr_to_store(tree, &snapshot->attr);
 	enum store_kind kind = snapshot->kind == STORE_LINK ? STORE_LINK : STORE_FILE;
-	return store_create(
-		txn, parent, name, kind, &attr, snapshot->data, snapshot->size, ret_node);
+	return store_create_sparse(txn, parent, name, kind, &attr, &snapshot->content, ret_node);
+}
+
+static bool are_equal(const struct store_content *a, const struct store_content *b)
+{
+	return a->length == b->length && store_content_has(a, b->start, b->data, b->size) &&
+	       store_content_has(b, a->start, a->data, a->size);
 }
 
 /* Is that what the node has already? Then a save is no new version (a close after an fsync, a touch). */
@@ -81,14 +87,14 @@ static int is_same(struct store_txn *txn, const struct store_node *node,
 	const struct snapshot *snapshot, bool *ret_same)
 {
 	void *data;
-	size_t size;
+	struct store_content old;
 	*ret_same = false;
-	if (node->size != (int64_t)snapshot->size)
+	if (node->size != snapshot->content.length)
 		return 0;
-	int r = store_read(store_txn_reader(txn), node->version, &data, &size);
+	int r = store_read_sparse(store_txn_reader(txn), node->version, &data, &old);
 	if (r < 0)
 		return r;
-	*ret_same = size == snapshot->size && memcmp(data, snapshot->data, size) == 0;
+	*ret_same = are_equal(&old, &snapshot->content);
 	free(data);
 	return 0;
 }
@@ -109,7 +115,7 @@ int snapshot_write(struct store_txn *txn, const struct snapshot *snapshot, int64
 		attr.mtime = clock_real();
 	}
 	if (!same)
-		r = store_write(txn, id, snapshot->data, snapshot->size, &node);
+		r = store_write_sparse(txn, id, &snapshot->content, &node);
 	if (r == 0 && attr.set)
 		r = store_set_attr(txn, id, &attr, &node);
 	if (r == 0)

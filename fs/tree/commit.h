@@ -9,8 +9,8 @@
 
 /* A draft as it was at one moment. */
 struct snapshot {
-	void *data;
-	size_t size;
+	struct store_content content;
+	void *data; /* the content's */
 	enum store_kind kind;
 	bool created; /* there is no node yet; else it goes to `node` */
 	int64_t node;

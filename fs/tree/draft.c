@@ -14,6 +14,9 @@
 
 #include "private.h"
 
+#define WINDOW ((size_t)1 << 20)
+#define SIZE_LIMIT ((size_t)16 << 40) /* as ext4's */
+
 struct draft *draft_create(struct tree *tree, enum draft_state state, enum store_kind kind)
 {
 	struct draft *draft = calloc(1, sizeof(*draft));
@@ -190,13 +193,44 @@ static void draft_changed(struct draft *draft)
 	draft->mtime = draft->ctime = clock_real();
 }
 
-int draft_resize(struct tree *tree, struct draft *draft, size_t size)
+/* Data gets zeros where it doesn't reach from `from` to `to` yet. */
+static int draft_fill(struct tree *tree, struct draft *draft, size_t from, size_t to)
 {
-	int r = draft_reserve(tree, draft, size);
+	size_t start = draft->filled ? draft->start : from, end = start + draft->filled;
+	size_t new_start = from < start ? from : start, new_end = to > end ? to : end;
+	int r = draft_reserve(tree, draft, new_end - new_start);
 	if (r < 0)
 		return r;
-	if (size > draft->size)
-		memset(draft->data + draft->size, 0, size - draft->size);
+	if (new_start < start && draft->filled)
+		memmove(draft->data + (start - new_start), draft->data, draft->filled);
+	if (new_start < start)
+		memset(draft->data, 0, start - new_start);
+	if (new_end > end)
+		memset(draft->data + (end - new_start), 0, new_end - end);
+	draft->start = new_start;
+	draft->filled = new_end - new_start;
+	return 0;
+}
+
+/* Where data begins that has to hold what is at offset: at the file's own begin, but far behind it. */
+static size_t window_start(const struct draft *draft, size_t offset)
+{
+	return draft->kind == STORE_MODULE ? 0 : offset - offset % WINDOW;
+}
+
+int draft_resize(struct tree *tree, struct draft *draft, size_t size)
+{
+	int r = 0;
+	if (size > SIZE_LIMIT)
+		return -EFBIG;
+	if (draft->kind == STORE_MODULE)
+		r = draft_fill(tree, draft, 0, size);
+	if (r < 0)
+		return r;
+	if (draft->start >= size)
+		draft->start = draft->filled = 0;
+	else if (draft->filled > size - draft->start)
+		draft->filled = size - draft->start;
 	draft->size = size;
 	draft_changed(draft);
 	return 0;
@@ -204,29 +238,29 @@ int draft_resize(struct tree *tree, struct draft *draft, size_t size)
 
 int draft_write(struct tree *tree, struct draft *draft, const void *data, size_t size, off_t offset)
 {
-	if (offset < 0 || (uint64_t)offset > tree->options.file_max ||
-		size > tree->options.file_max)
+	if (offset < 0 || (uint64_t)offset > SIZE_LIMIT || size > tree->options.file_max)
 		return -EFBIG;
-	size_t end = (size_t)offset + size;
-	int r = draft_reserve(tree, draft, end);
+	size_t at = (size_t)offset, end = at + size;
+	int r = size ? draft_fill(tree, draft, window_start(draft, at), end) : 0;
 	if (r < 0)
 		return r;
-	if ((size_t)offset > draft->size)
-		memset(draft->data + draft->size, 0, (size_t)offset - draft->size);
 	if (size)
-		memcpy(draft->data + offset, data, size);
+		memcpy(draft->data + (at - draft->start), data, size);
 	if (end > draft->size)
 		draft->size = end;
 	draft_changed(draft);
 	return 0;
 }
 
-void draft_set_data(struct tree *tree, struct draft *draft, void *data, size_t size)
+void draft_set_data(
+	struct tree *tree, struct draft *draft, void *data, const struct store_content *content)
 {
-	tree->memory += size - draft->capacity;
+	tree->memory += content->size - draft->capacity;
 	free(draft->data);
 	draft->data = data;
-	draft->size = draft->capacity = size;
+	draft->start = (size_t)content->start;
+	draft->filled = draft->capacity = content->size;
+	draft->size = (size_t)content->length;
 	draft->loaded = true;
 }
 

@@ -39,7 +39,9 @@ struct draft {
 	bool apart;          /* BOUND: made for one caller, see ticket_draft() */
 
 	unsigned char *data;
-	size_t size, capacity;
+	size_t filled, capacity; /* bytes of data that are set; of a module: all */
+	size_t start;            /* where they stand: before and behind them are zeros */
+	size_t size;
 	bool loaded;        /* BOUND: data holds the content (else it is still to be read) */
 	int64_t base;       /* BOUND: the version that was loaded, or committed */
 	uint64_t changes;   /* grows with each change of data */
@@ -85,7 +87,14 @@ int draft_resize(struct tree *tree, struct draft *draft, size_t size);
 int draft_write(
 	struct tree *tree, struct draft *draft, const void *data, size_t size, off_t offset);
 /* Takes over data (malloc), as what was loaded from the store or copied: no change by itself. */
-void draft_set_data(struct tree *tree, struct draft *draft, void *data, size_t size);
+void draft_set_data(
+	struct tree *tree, struct draft *draft, void *data, const struct store_content *content);
+/* What it holds; valid while the lock is held. */
+static inline struct store_content draft_content(const struct draft *draft)
+{
+	return (struct store_content){
+		draft->data, draft->filled, (int64_t)draft->start, (int64_t)draft->size};
+}
 
 static inline bool draft_is_dirty(const struct draft *draft)
 {

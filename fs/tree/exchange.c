@@ -112,8 +112,9 @@ static int copy_file(struct renaming *renaming, const struct end *file, struct d
 {
 	struct tree *tree = renaming->tree;
 	void *data;
-	size_t size;
-	int r = store_read(store_txn_reader(renaming->txn), file->node.version, &data, &size);
+	struct store_content bytes;
+	int r = store_read_sparse(
+		store_txn_reader(renaming->txn), file->node.version, &data, &bytes);
 	if (r < 0)
 		return r;
 	tree_lock(tree);
@@ -122,7 +123,7 @@ static int copy_file(struct renaming *renaming, const struct end *file, struct d
 	r = draft ? draft_set_name(tree, draft, file->parent, file->name, false) : -ENOMEM;
 	if (r == 0) {
 		draft_take_node(tree, draft, &file->node);
-		draft_set_data(tree, draft, data, size);
+		draft_set_data(tree, draft, data, &bytes);
 		draft->pins++;
 		*ret_draft = draft;
 	} else {

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "commit.h"
 
@@ -281,34 +282,42 @@ int tree_create_file(struct tree *tree, struct store_reader *reader,
 	return r;
 }
 
-static void emit_part(const void *data, size_t length, off_t offset, size_t size,
+static int emit_part(const struct store_content *content, off_t offset, size_t size,
 	void (*emit)(void *arg, const void *data, size_t size), void *arg)
 {
-	if (offset < 0 || (size_t)offset >= length) {
-		emit(arg, NULL, 0);
-		return;
+	if (offset < 0 || offset >= content->length)
+		size = 0;
+	else if ((int64_t)size > content->length - offset)
+		size = (size_t)(content->length - offset);
+	int64_t skip = offset - content->start;
+	if (!size || (skip >= 0 && skip + (int64_t)size <= (int64_t)content->size)) {
+		emit(arg, size ? (const char *)content->data + skip : NULL, size);
+		return 0;
 	}
-	size_t rest = length - (size_t)offset;
-	emit(arg, (const char *)data + offset, rest < size ? rest : size);
+	void *copy = malloc(size);
+	if (!copy)
+		return -ENOMEM;
+	store_content_copy(content, offset, copy, size);
+	emit(arg, copy, size);
+	free(copy);
+	return 0;
 }
 
 int tree_read(struct tree *tree, struct store_reader *reader, struct tree_file *file, off_t offset,
 	size_t size, void (*emit)(void *arg, const void *data, size_t size), void *arg)
 {
+	int r = 0;
 	if (file->draft) {
 		tree_lock(tree);
-		emit_part(file->draft->data, file->draft->size, offset, size, emit, arg);
+		const struct store_content content = draft_content(file->draft);
+		r = emit_part(&content, offset, size, emit, arg);
 		tree_unlock(tree);
-		return 0;
+		return r;
 	}
-	if (!file->content->loaded) {
-		int r = content_load(tree, reader, file->content);
-		if (r < 0)
-			return r;
-	}
+	if (!file->content->loaded)
+		r = content_load(tree, reader, file->content);
 	/* Loaded content never changes and lives as long as the file: no lock. */
-	emit_part(file->content->data, file->content->size, offset, size, emit, arg);
-	return 0;
+	return r < 0 ? r : emit_part(&file->content->bytes, offset, size, emit, arg);
 }
 
 int tree_write(

@@ -11,8 +11,8 @@
 int content_load(struct tree *tree, struct store_reader *reader, struct content *content)
 {
 	void *data;
-	size_t size;
-	int r = store_read(reader, content->version, &data, &size);
+	struct store_content bytes;
+	int r = store_read_sparse(reader, content->version, &data, &bytes);
 	if (r < 0)
 		return r;
 	tree_lock(tree);
@@ -20,7 +20,7 @@ int content_load(struct tree *tree, struct store_reader *reader, struct content 
 		free(data);
 	} else {
 		content->data = data;
-		content->size = size;
+		content->bytes = bytes;
 		content->loaded = true;
 	}
 	tree_unlock(tree);
@@ -32,6 +32,8 @@ struct load {
 	int64_t node, base;
 	uint64_t changes;
 	bool loaded;
+	void *data; /* read; NULL: what is loaded is the current version */
+	struct store_content bytes;
 };
 
 /* False: there is nothing to load. */
@@ -47,9 +49,7 @@ static bool load_init(struct load *load, const struct draft *draft, bool refresh
 	return draft->state == DRAFT_BOUND && (!draft->loaded || (refresh && !changed));
 }
 
-/* *ret_data NULL: what is loaded is the current version. */
-static int load_read(
-	struct store_reader *reader, struct load *load, void **ret_data, size_t *ret_size)
+static int load_read(struct store_reader *reader, struct load *load)
 {
 	struct store_node node;
 	int r = store_reader_begin(reader);
@@ -57,7 +57,7 @@ static int load_read(
 		return r;
 	r = store_get_node(reader, load->node, &node);
 	if (r == 0 && !(load->loaded && load->base == node.version))
-		r = store_read(reader, node.version, ret_data, ret_size);
+		r = store_read_sparse(reader, node.version, &load->data, &load->bytes);
 	store_reader_end(reader);
 	if (r == 0)
 		load->base = node.version;
@@ -67,26 +67,24 @@ static int load_read(
 int draft_load(struct tree *tree, struct store_reader *reader, struct draft *draft, bool refresh)
 {
 	struct load load;
-	void *data = NULL;
-	size_t size = 0;
 	tree_lock(tree);
 	bool wanted = load_init(&load, draft, refresh);
 	tree_unlock(tree);
 	if (!wanted)
 		return 0;
 
-	int r = load_read(reader, &load, &data, &size);
+	int r = load_read(reader, &load);
 	tree_lock(tree);
 	if (r == -ESTALE && draft->loaded) {
 		/* Its file was removed on the way: it is what one has that was open before. */
 		draft_give_up(tree, draft);
 		r = 0;
-	} else if (r == 0 && data && (!draft->loaded || draft->changes == load.changes)) {
-		draft_set_data(tree, draft, data, size);
+	} else if (r == 0 && load.data && (!draft->loaded || draft->changes == load.changes)) {
+		draft_set_data(tree, draft, load.data, &load.bytes);
 		draft->base = load.base;
-		data = NULL;
+		load.data = NULL;
 	}
 	tree_unlock(tree);
-	free(data);
+	free(load.data);
 	return r;
 }

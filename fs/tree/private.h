@@ -60,7 +60,7 @@ struct content {
 	struct store_node node; /* as of the open */
 	bool unlinked;          /* its node is gone */
 	void *data;             /* NULL until the first read, where it can be read later */
-	size_t size;
+	struct store_content bytes;
 	bool loaded;
 	unsigned int files;
 	UT_hash_handle hh;

@@ -161,16 +161,16 @@ static int make_aside_copy(struct renaming *renaming, struct draft **ret_draft)
 {
 	struct tree *tree = renaming->tree;
 	void *data;
-	size_t size;
-	int r = store_read(
-		store_txn_reader(renaming->txn), renaming->from.node.version, &data, &size);
+	struct store_content bytes;
+	int r = store_read_sparse(
+		store_txn_reader(renaming->txn), renaming->from.node.version, &data, &bytes);
 	if (r < 0)
 		return r;
 	tree_lock(tree);
 	struct draft *draft = draft_create(tree, DRAFT_LOCAL, STORE_FILE);
 	if (draft) {
 		draft_take_node(tree, draft, &renaming->from.node);
-		draft_set_data(tree, draft, data, size);
+		draft_set_data(tree, draft, data, &bytes);
 		draft->pins++;
 		*ret_draft = draft;
 	} else {

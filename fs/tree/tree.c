@@ -390,7 +390,7 @@ int tree_readlink(struct tree *tree, struct store_reader *reader, const struct t
 	if (ino_get_class(ino) == INO_DRAFT) {
 		tree_lock(tree);
 		struct draft *draft = draft_find(tree, ino);
-		data = draft ? strndup((char *)draft->data, draft->size) : NULL;
+		data = draft ? strndup((char *)draft->data, draft->filled) : NULL;
 		r = !draft ? -ESTALE : !data ? -ENOMEM : 0;
 		tree_unlock(tree);
 		if (r == 0)
