@@ -2,6 +2,7 @@
 /* Calls of Python functions with C values, without Python.h on the caller's side. */
 #include "host.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 
@@ -64,6 +65,7 @@ static int find_function(const char *module, const char *function, PyObject **re
 
 	if (code < 0)
 		return code;
+	assert(object);
 	found = follow(object, function);
 	Py_DECREF(object);
 	if (!found && PyErr_ExceptionMatches(PyExc_AttributeError)) {
@@ -231,6 +233,7 @@ static int call(const char *module, const char *function, const char *format, va
 	code = find_function(module, function, &callable);
 	if (code < 0)
 		return code;
+	assert(callable);
 	arguments = arguments_build(format, count, args);
 	result = arguments ? PyObject_CallObject(callable, arguments) : NULL;
 	if (!result)

@@ -2,6 +2,7 @@
 /* The command line. Everything after the module or script belongs to it. */
 #include "main.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -53,6 +54,7 @@ static enum options_outcome parse_hz(struct options *options, const char *text)
 {
 	char *end;
 
+	assert(text); /* the option has an argument */
 	errno = 0;
 	options->hz = strtod(text, &end);
 	if (errno || end == text || *end || !isfinite(options->hz) || options->hz <= 0 ||

@@ -108,8 +108,8 @@ static int restore_name(struct store_txn *txn, const struct past_name *name,
 	struct past_version *ret_version, int64_t *ret_new)
 {
 	struct store_reader *reader = store_txn_reader(txn);
-	void *data;
-	size_t size;
+	void *data = NULL;
+	size_t size = 0;
 	int status = find(reader, name, ret_version);
 	if (!status)
 		status = past_read(reader, name, ret_version, &data, &size);

@@ -9,6 +9,7 @@
  */
 #include "control.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -64,6 +65,7 @@ void control_finish_nodes(struct control *control)
 
 struct control_node *control_find(struct control *control, uint64_t ino)
 {
+	assert(control);
 	int64_t id = ino_get_id(ino);
 	struct control_node *node;
 	if (id >= CONTROL_ROOT && id <= CONTROL_HISTORY)

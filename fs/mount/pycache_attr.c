@@ -89,7 +89,7 @@ int pyattr_init(const struct pycache *cache, int fd, uid_t uid, gid_t gid, mode_
 static int set_owner(
 	const struct pycache *cache, int fd, const char *name, const struct stat *attr, int to_set)
 {
-	struct stat now;
+	struct stat now = {0};
 	int error = pyattr_get(cache, fd, name, &now);
 	if (error)
 		return error;

@@ -71,7 +71,7 @@ static bool is_plain(const char *uuid)
 /* Opens CACHE/pymodfs/STORE; path says how far it came. */
 static int open_base(const char *uuid, char *path, size_t size, int *ret_fd)
 {
-	int home, top, error = is_plain(uuid) ? cache_home(path, size) : -EINVAL;
+	int home, top = -1, error = is_plain(uuid) ? cache_home(path, size) : -EINVAL;
 	if (error)
 		return error;
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)

@@ -111,7 +111,8 @@ static void release(struct pycache *cache, struct pynode *node)
 	while (node && node->lookups == 0 && node->refs == 0) {
 		struct pynode *parent = node->parent;
 		pynode_detach(cache, node);
-		HASH_DELETE(by_id, cache->by_id, node);
+		HASH_DELETE(by_id, cache->by_id,
+			node); /* NOLINT(clang-analyzer-core.NullDereference) */
 		if (node->held >= 0)
 			close(node->held);
 		free(node->key);
@@ -236,7 +237,7 @@ static int reopen(int held, int flags, int *ret_fd)
 
 int pynode_open(struct pycache *cache, struct pynode *node, int flags, int *ret_fd)
 {
-	int parent, fd;
+	int parent = -1, fd;
 	if (node->gone)
 		return node->held >= 0 ? reopen(node->held, flags, ret_fd) : -ESTALE;
 	int error = pynode_open_parent(cache, node, &parent);

@@ -12,7 +12,7 @@
 
 static _Thread_local char last_error[1024] = "no error";
 
-int store_fail(int err, const char *format, ...)
+void store_set_error(const char *format, ...)
 {
 	char message[sizeof(last_error)]; /* store_error() itself may be among the arguments */
 	va_list args;
@@ -23,7 +23,6 @@ int store_fail(int err, const char *format, ...)
 	for (char *c = last_error; *c; c++)
 		if ((unsigned char)*c < ' ')
 			*c = ' ';
-	return err;
 }
 
 const char *store_error(void)

@@ -212,7 +212,7 @@ int tree_commit(struct tree *tree, const struct tree_request *request, struct dr
 	int64_t *ret_change)
 {
 	struct snapshot snapshot;
-	struct store_node node;
+	struct store_node node = {.id = 0};
 	*ret_change = 0;
 	tree_lock(tree);
 	bool wanted =

@@ -14,6 +14,7 @@
  */
 #include "feed.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -192,6 +193,7 @@ void feed_add(struct feed *feed, const struct store_change *change)
 		return;
 	}
 	struct batch *batch = feed->pending;
+	assert(batch->text);
 	char *to = batch->text + batch->size;
 	to += sprintf(to, "%" PRId64 "\t%s\t%s", batch->generation, name_op(change->op),
 		change->module ? "" : "./");
