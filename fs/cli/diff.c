@@ -86,7 +86,7 @@ static int print_sides(
 {
 	struct text a, b = {.starts = NULL};
 	bool differ = !old->data != !new->data || old->size != new->size ||
-		      (old->size && memcmp(old->data, new->data, old->size) != 0);
+		      (old->data && memcmp(old->data, new->data, old->size) != 0);
 	int status = 0;
 	if (!differ)
 		return 0;

@@ -191,7 +191,7 @@ static int run_all(const struct restore *restore, struct store *store, struct st
 static int run_one(const struct restore *restore, struct store *store, struct store_txn *txn)
 {
 	struct past_name name;
-	struct past_version version;
+	struct past_version version = {0};
 	int64_t new = 0, change;
 	int status = past_name_init(&name, store_txn_reader(txn), restore->word);
 	if (status) {

@@ -111,8 +111,9 @@ static void release(struct pycache *cache, struct pynode *node)
 	while (node && node->lookups == 0 && node->refs == 0) {
 		struct pynode *parent = node->parent;
 		pynode_detach(cache, node);
-		HASH_DELETE(by_id, cache->by_id,
-			node); /* NOLINT(clang-analyzer-core.NullDereference) */
+		/* A node in a table is reached from its head: uthash's own tables are not taken for whole. */
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
+		HASH_DELETE(by_id, cache->by_id, node);
 		if (node->held >= 0)
 			close(node->held);
 		free(node->key);

@@ -130,7 +130,7 @@ static int postgres_run(struct db *base, enum sql sql, const struct db_value *va
 	size_t n_values, db_row_fn *fn, void *arg)
 {
 	struct postgres_db *db = (struct postgres_db *)base;
-	PGresult *result;
+	PGresult *result = NULL;
 	bool transaction = in_transaction(db);
 	int err = run_once(db, sql, values, n_values, &result);
 	if (err && !transaction && db->lost) {

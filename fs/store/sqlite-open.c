@@ -219,7 +219,7 @@ static int resolve_path(struct store *store)
 
 int sqlite_read_setting(struct store *store, struct db_setting *ret_setting)
 {
-	sqlite3 *handle;
+	sqlite3 *handle = NULL;
 	int err = resolve_path(store);
 	if (err)
 		return err;

@@ -12,6 +12,7 @@
  *
  * A file that isn't committed yet is committed first.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -73,7 +74,7 @@ static int exchange_nodes(
 	struct end *from = &renaming->from, *to = &renaming->to;
 	struct tree *tree = renaming->tree;
 	struct store_reader *reader = store_txn_reader(renaming->txn);
-	struct store_node at_from, at_to;
+	struct store_node at_from = {.id = 0}, at_to = {.id = 0};
 	int r = store_exchange(renaming->txn, from->node.id, to->node.id);
 	if (r == 0)
 		r = store_lookup(reader, from->parent, from->name, &at_from);
@@ -101,6 +102,7 @@ static int exchange_nodes(
 /* What is in memory has this end's name now. Wants the lock. */
 static void become_dropping(struct draft *draft, const struct end *end)
 {
+	assert(draft);
 	draft->state = DRAFT_LOCAL;
 	draft->temporary = name_is_temporary(end->name);
 	draft->expires =
@@ -179,6 +181,7 @@ static int exchange_with_dropping(struct renaming *renaming, struct end *file, s
 		note_settled(renaming, file, settled);
 		trade(renaming, file, dropping, copy, &snapshot, &node);
 	}
+	assert(copy);
 	copy->pins--;
 	draft_release(tree, copy);
 	tree_unlock(tree);
