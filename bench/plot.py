@@ -5,6 +5,7 @@ from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 720, 360
 LEFT, RIGHT, TOP, BOTTOM = 60, 190, 24, 48
+LINE = 17  # between two labels
 STYLE = '''
   text { font: 13px sans-serif; fill: #24292f }
   .axis { stroke: #57606a } .grid { stroke: #d0d7de }
@@ -23,6 +24,14 @@ def _step(top):
     """A round distance of about five grid lines."""
     size = 10 ** math.floor(math.log10(top / 5))
     return next(size * n for n in (1, 2, 5, 10) if size * n * 5 >= top)
+
+
+def _apart(heights):
+    """Where to write labels so that none covers another, from the bottom up."""
+    placed, last = {}, math.inf
+    for number, height in sorted(enumerate(heights), key=lambda item: -item[1]):
+        placed[number] = last = min(height, last - LINE)
+    return placed
 
 
 def line_chart(title, sizes, series):
@@ -45,9 +54,10 @@ def line_chart(title, sizes, series):
         out.append(f'<text x="{x(size):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{size:,}</text>')
     out.append(f'<text x="{LEFT - 8}" y="{TOP - 8}" text-anchor="end">ms</text>'
                f'<text x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 8}" text-anchor="middle">modules in the table</text>')
+    labels = _apart([y(values[-1] / 1e6) for values in series.values()])
     for number, (label, values) in enumerate(series.items()):
         points = [(x(size), y(ns / 1e6)) for size, ns in zip(sizes, values)]
         out.append(f'<polyline class="s{number}" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in points)}"/>')
         out += [f'<circle class="s{number}" cx="{a:.1f}" cy="{b:.1f}" r="3"/>' for a, b in points]
-        out.append(f'<text class="s{number}" x="{WIDTH - RIGHT + 10}" y="{points[-1][1] + 4:.1f}">{escape(label)}</text>')
+        out.append(f'<text class="s{number}" x="{WIDTH - RIGHT + 10}" y="{labels[number] + 4:.1f}">{escape(label)}</text>')
     return '\n'.join([*out, '</svg>', ''])
