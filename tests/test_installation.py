@@ -16,6 +16,7 @@ class InstallTest(TestCase):
         lib/(?:[^/]+/)?pkgconfig/pymodhost\.pc  lib/python3[^/]*/dist-packages/pymodhost\.cpython-311-[^/]+\.so
         lib/systemd/system/pymodfs@\.service  lib/systemd/user/pymodfs@\.service
         share/man/man1/pymodfs\.1  share/man/man1/pymodhost\.1  share/man/man5/pymodfs-schema\.5  share/man/man3/libpymodhost\.3
+        share/man/man8/mount\.fuse\.pymodfs\.8
         share/pymodfs/schema\.sql  share/doc/pymodfs/README\.md  share/doc/pymodfs/docs/architecture\.md
         share/doc/pymodfs/examples/orders/orders\.c
         '''.split()
