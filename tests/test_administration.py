@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from tests.support import PYMODFS, PYMODHOST, Mount, TestCase, environment, is_mounted, pymodfs, wait_until
+from tests.support import PYMODFS, PYMODHOST, TOP, Mount, TestCase, environment, is_mounted, pymodfs, wait_until
 from tests.support.mount import daemons_of
 from tests.support.namespace import Namespace
 
@@ -151,6 +151,39 @@ class UserTest(TestCase):
             result = space.run(*command, check=False)
         self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 1), result.stderr)
         self.assertIn('user_allow_other into /etc/fuse.conf', result.stderr)
+
+
+class ConfinedTest(TestCase):
+    """What the unit of the system leaves of root's rights is enough; systemd itself is not needed to see that."""
+
+    def confined(self, *more):
+        unit = (TOP / 'packaging/systemd/pymodfs@.service.in').read_text()
+        bounding, ambient = (','.join('+' + name.removeprefix('CAP_').lower()
+                                      for name in re.search(rf'(?m)^{key}=(.*)$', unit)[1].split())
+                             for key in ('CapabilityBoundingSet', 'AmbientCapabilities'))
+        return ('setpriv', *more, '--no-new-privs', f'--bounding-set=-all,{bounding}', f'--inh-caps=-all,{ambient}',
+                f'--ambient-caps=-all,{ambient}', '--', PYMODFS)
+
+    def try_out(self, *who):
+        mnt, space = self.dir / 'mnt', self.enterContext(Namespace(self.dir / 'space'))
+        database = self.database({'a': 'V = 1\n'})
+        mnt.mkdir()
+        for path in (self.dir, database.path, mnt):
+            os.chown(path, *(65534, 65534) if who else (0, 0))
+        self.dir.chmod(0o755)
+        env = environment(XDG_CACHE_HOME=self.dir / 'cache')
+        space.run(*self.confined(*who), 'mount', '-o', 'rw,allow_other', database.path, mnt, env=env)
+        space.run('setpriv', '--reuid=1', '--regid=1', '--clear-groups', 'cat', mnt / 'a.py')
+        space.run('sh', '-c', f'echo "V = 2" > {mnt}/a.py')
+        self.assertEqual(database.read('a'), b'V = 2\n')
+        space.run(*self.confined(*who), 'umount', mnt)
+        self.assertEqual(daemons_of(mnt), [])
+
+    def test_for_root(self):
+        self.try_out()
+
+    def test_for_another_user_who_needs_neither_fusermount_nor_fuse_conf(self):
+        self.try_out('--reuid=nobody', '--regid=nogroup', '--clear-groups')
 
 
 class ManagerTest(TestCase):
