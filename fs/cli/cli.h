@@ -110,11 +110,11 @@ int cli_complete(int argc, char **argv);
 /* ---- speaking ---- */
 
 /* "pymodfs COMMAND: ..." on stderr; returns CLI_FAILURE. */
-int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2), nonnull(1)));
 /* Likewise, without an exit status: the command goes on. */
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Likewise for wrong usage, followed by where to find help; returns CLI_USAGE. */
-int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2), nonnull(1)));
 
 /* The one of the n words that `word` may have been meant to be, or NULL. A word of NULL is passed over. */
 const char *cli_nearest(const char *word, const char *const *words, size_t n);

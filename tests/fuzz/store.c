@@ -284,7 +284,8 @@ static void damage_bytes(struct input *input)
 			    : at % (pattern_size / 4096) * 4096 + (at >> 12) % 120;
 		while (length-- && input->at < input->end) {
 			uint8_t byte = input_byte(input);
-			assert(pwrite(fd, &byte, 1, (off_t)at++) == 1);
+			ssize_t n = pwrite(fd, &byte, 1, (off_t)at++);
+			assert(n == 1);
 		}
 	}
 	close(fd);
