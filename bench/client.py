@@ -29,6 +29,24 @@ def import_all(where, names):
     return [now() - begin]
 
 
+def execute_all(top, names):
+    """What importing the modules takes at least, whoever does it: their code objects are in memory already, as marshal has them."""
+    import marshal
+    import types
+    codes = []
+    with open(names, encoding='utf-8') as lines:
+        for name in lines.read().split():
+            path = os.path.join(top, name.replace('.', '/'))
+            path = os.path.join(path, '__init__.py') if os.path.isdir(path) else f'{path}.py'
+            with open(path, 'rb') as source:
+                codes.append((name, marshal.dumps(compile(source.read(), path, 'exec'))))
+    begin = now()
+    for name, code in codes:
+        sys.modules[name] = module = types.ModuleType(name)
+        exec(marshal.loads(code), module.__dict__)
+    return [now() - begin]
+
+
 def stat_all(top, names, passes):
     """Each pass over all paths is a sample; the first, which fills the caches, isn't one."""
     paths = _paths(top, names)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support import PYTHON, environment, run
 
 CLIENT = Path(__file__).with_name('client.py')
-ONE, ALL = 'one', 'all'
+NOT_WAITED_FOR = ('release', 'forget')
 
 
 class Case:
@@ -35,15 +35,16 @@ def client(*args, bytecode=True, timeout=600):
     return json.loads(run(PYTHON, *flags, CLIENT, *args, timeout=timeout, env=environment()).stdout)
 
 
-def alternate(cases, rounds, processors):
-    """Takes samples of all cases by turns, on these processors; returns samples and requests a call, by label."""
+def alternate(bench, cases, processors):
+    """Takes samples of all cases by turns, on these processors, in as many rounds as there is time for; returns samples and
+    requests a call, by label."""
     before = os.sched_getaffinity(0)
     samples, requests = {case.label: [] for case in cases}, {}
     os.sched_setaffinity(0, processors)  # children inherit it
     try:
         for case in cases:
             pin(case.pids(), processors)
-        for turn in range(rounds):
+        for turn in bench.turns():
             shift = turn % len(cases)
             for case in cases[shift:] + cases[:shift]:
                 first = case.requests() if case.requests else Counter()
@@ -85,31 +86,68 @@ def table(header, rows):
     return '\n'.join('| ' + ' | '.join(str(cell) for cell in line) + ' |' for line in lines) + '\n'
 
 
-def compare(bench, cases, base):
-    """The table of one comparison: each case on one processor and on all, as medians and as ratios to the case `base`."""
-    columns, last = {}, {}
-    for name, processors in bench.processors.items():
-        columns[name], last = alternate(cases, bench.rounds, processors)
-    rows = []
-    for case in cases:
-        row = [case.label]
-        for samples in columns.values():
-            ratio = statistics.median(samples[case.label]) / statistics.median(samples[base])
-            row += [spread(samples[case.label]), f'{ratio:.2f}']
-        rows.append([*row, format_requests(last[case.label]) if case.label in last else ''])
-    heads = [head for name in columns for head in (f'{name}: median (quartiles)', f'to {base}')]
-    return table(['', *heads, 'FUSE requests'], rows)
+class Comparison:
+    """Each case on one processor and on all, as medians and as ratios to the case `base`."""
+
+    def __init__(self, bench, cases, base):
+        self._bench, self._cases, self._base = bench, cases, base
+        self._columns, self._requests = {}, {}
+        for name, processors in bench.processors.items():
+            self._columns[name], self._requests = alternate(bench, cases, processors)
+
+    def ratios(self, label, base=None):
+        """By the names of the columns."""
+        return {name: statistics.median(samples[label]) / statistics.median(samples[base or self._base])
+                for name, samples in self._columns.items()}
+
+    def waited(self, label):
+        """How many requests of the last sample somebody waited for."""
+        return sum(number for kind, number in self._requests[label].items() if kind not in NOT_WAITED_FOR)
+
+    def goal(self, what, aim, most, label='pymodfs', base=None, columns=None):
+        """Notes whether the ratio is `most` at most."""
+        ratios = self.ratios(label, base)
+        self._bench.goal(what, aim, {name: f'{ratio:.2f}' for name, ratio in ratios.items()},
+                         {name: round(ratio, 2) <= most for name, ratio in ratios.items() if name in (ratios if columns is None else columns)})
+
+    def remark(self, what, why, label, base=None):
+        """Notes a ratio that explains others."""
+        self.goal(what, why, 0, label, base, columns=())
+
+    def __str__(self):
+        rows = []
+        for case in self._cases:
+            row = [case.label]
+            for name, samples in self._columns.items():
+                row += [spread(samples[case.label]), f'{self.ratios(case.label)[name]:.2f}']
+            rows.append([*row, format_requests(self._requests[case.label]) if case.label in self._requests else ''])
+        heads = [head for name in self._columns for head in (f'{name}: median (quartiles)', f'to {self._base}')]
+        return table(['', *heads, 'FUSE requests'], rows)
 
 
-def distribution(bench, cases):
-    """The table of latencies: median and 99th percentile on one processor and on all."""
-    rows = {case.label: [case.label] for case in cases}
-    for processors in bench.processors.values():
-        samples, _ = alternate(cases, bench.rounds, processors)
-        for label, found in samples.items():
-            rows[label] += [format_time(statistics.median(found)), format_time(quantile(found, .99)), len(found)]
-    heads = [head for name in bench.processors for head in (f'{name}: median', '99th percentile', 'samples')]
-    return table(['', *heads], rows.values())
+class Distribution:
+    """Latencies: median and 99th percentile on one processor and on all."""
+
+    def __init__(self, bench, cases):
+        self._bench, self._cases = bench, cases
+        self._columns = {name: alternate(bench, cases, processors)[0] for name, processors in bench.processors.items()}
+
+    def goal(self, what, aim, label, median, worst):
+        """Notes whether the median and the 99th percentile are at most so many milliseconds."""
+        found = {name: (statistics.median(samples[label]), quantile(samples[label], .99)) for name, samples in self._columns.items()}
+        self._bench.goal(what, aim, {name: ', '.join(map(format_time, pair)) for name, pair in found.items()},
+                         {name: pair[0] <= median * 1e6 and pair[1] <= worst * 1e6 for name, pair in found.items()})
+
+    def __str__(self):
+        rows = []
+        for case in self._cases:
+            row = [case.label]
+            for samples in self._columns.values():
+                found = samples[case.label]
+                row += [format_time(statistics.median(found)), format_time(quantile(found, .99)), len(found)]
+            rows.append(row)
+        heads = [head for name in self._columns for head in (f'{name}: median', '99th percentile', 'samples')]
+        return table(['', *heads], rows)
 
 
 def switches(pids):

@@ -4,6 +4,7 @@ import json
 import os
 import py_compile
 import shutil
+import time
 import zipfile
 from collections import Counter
 from contextlib import ExitStack
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from tests.support import BUILD, Database, Mount, Process, is_mounted, run, wait_until
 
+ONE = 'one processor'
+LEAST_ROUNDS = 3
 SOURCE = '''"""Module {number}: a rule as a program has hundreds of."""
 
 LIMIT = {number}
@@ -165,15 +168,44 @@ class PlainFuse:
 class Bench:
     """What the measurements share: sizes, places, and the standard set of 1,000 modules in 20 packages."""
 
-    def __init__(self, quick, local, tmpfs, rounds):
-        self.quick, self.rounds = quick, rounds
+    def __init__(self, quick, local, tmpfs, rounds, seconds):
+        self.quick = quick
         self.stack = ExitStack()
         self._local, self._tmpfs = Path(local), Path(tmpfs)
+        self._most, self._seconds = rounds, seconds
         every = os.sched_getaffinity(0)
-        self.processors = {'one processor': {min(every)}, f'{len(every)} processors': every}
+        self.processors = {ONE: {min(every)}, f'{len(every)} processors': every}
         if quick:
-            self.processors = {'one processor': {min(every)}}
+            self.processors = {ONE: {min(every)}}
         self.plots = {}  # file names to SVG
+        self.goals = []  # rows of the summary
+        self.rounds = set()  # how many were made
+
+    def turns(self):
+        """Numbers of rounds, as many as are wanted and there is time for, but three in any case."""
+        begin, turn = time.monotonic(), 0
+        while turn < self._most and (turn < LEAST_ROUNDS or time.monotonic() - begin < self._seconds):
+            yield turn
+            turn += 1
+        self.rounds.add(turn)
+
+    def goal(self, what, aim, reached, met):
+        """A row of the summary. `reached` is a text, or one for each column; `met` are booleans, by column or one for all; none in a row
+        that only explains others."""
+        if not isinstance(met, dict):
+            met = {'': met}
+        names = [name for name, yes in met.items() if yes]
+        verdict = '' if not met else 'yes' if len(names) == len(met) else f'with {names[0]}' if names else '**no**'
+        cells = [reached] * len(self.processors) if isinstance(reached, str) else [reached[name] for name in self.processors]
+        self.goals.append([what, aim, *cells, verdict])
+
+    def share(self, name, make):
+        """A directory that later measurements find again; the first one fills it."""
+        path = self._local.parent / 'shared' / name
+        if not path.exists():
+            path.mkdir(parents=True)
+            make(path)
+        return path
 
     def size(self, full, quick):
         return quick if self.quick else full

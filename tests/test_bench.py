@@ -15,7 +15,7 @@ class BenchTest(TestCase):
         titles = self.bench('--list').stdout.split()
         printed = self.bench('--quick').stdout
         sections = re.split(r'^## ', printed, flags=re.MULTILINE)[1:]
-        self.assertEqual(len(sections), len(titles), printed)
+        self.assertEqual(len(sections), len(titles) + 1, printed)  # and the summary
         for section in sections:
             with self.subTest(section.split('\n')[0]):
                 self.assertRegex(section, r'\| --- \|.*\n(\| [^|]+\|[^\n]+\n)+')
@@ -34,10 +34,15 @@ class BenchTest(TestCase):
 
     def test_the_projects_page_has_a_place_for_every_measurement(self):
         page = (TOP / 'docs/performance.md').read_text()
-        for name in self.bench('--list').stdout.split():
+        for name in ['summary', *self.bench('--list').stdout.split()]:
             with self.subTest(name):
                 self.assertIn(f'<!-- bench {name} -->\n', page)
                 self.assertIn(f'<!-- end {name} -->\n', page)
+
+    def test_the_summary_says_of_each_aim_whether_it_is_met(self):
+        printed = self.bench('--quick', 'million', 'save').stdout.split('## Summary')[1]
+        self.assertRegex(printed, r'(?m)^\| memory of the daemon then \| 64 MiB \| [0-9.]+ MiB \| yes \|$')
+        self.assertRegex(printed, r'(?m)^\| a durable save: .* \| [0-9.]+ \| (yes|\*\*no\*\*) \|$')
 
     def test_an_unknown_measurement_is_refused(self):
         result = self.bench('weather', check=False)
