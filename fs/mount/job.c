@@ -209,10 +209,12 @@ static void job_publish(struct job *job, const char *what, int64_t change)
 	int r = job->ino ? tree_getattr(mount->tree, mount->writer_reader, &job->request.caller,
 				   job->ino, &job->stat, &lasting)
 			 : 0;
+	if (r >= 0 && change && ino_get_class(job->ino) != INO_DIR) {
+		publisher_wait(mount, change, job->closing ? -1 : PATIENCE_MS, job_answer, job);
+		return;
+	}
 	if (r < 0)
 		job_end(job, what, r);
-	else if (change && ino_get_class(job->ino) != INO_DIR)
-		publisher_wait(mount, change, job->closing ? -1 : PATIENCE_MS, job_answer, job);
 	else
 		job_answer(job);
 	publisher_wake(mount);

@@ -5,7 +5,7 @@
  *   session    reads requests and answers at once whatever needs only reads and memory
  *   writer     runs, one after the other, all that changes the database (mount_submit)
  *   publisher  sees commits (ours and others'), tells the kernel, then publishes the generation and answers
- *              the saves that waited for it
+ *              the saves that waited for it; a save that needs none of the calls below is published by the writer
  *
  * No session thread ever waits for the writer or the publisher; only the publisher calls those fuse_lowlevel_notify_* that may
  * block on a directory's lock, which the kernel holds while it waits for an answer of a session thread.
@@ -136,6 +136,8 @@ void pycache_drop_dir(struct mount *mount, int64_t dir);
  * thread.
  */
 void pycache_drop_module(struct mount *mount, int64_t dir, const char *file_name);
+/* Would that find any? On any thread. */
+bool pycache_has_module(struct mount *mount, int64_t dir, const char *file_name);
 
 /* ---- who serves and who writes (crew.c) ---- */
 int crew_create(struct mount *mount, struct crew **ret_crew);
@@ -159,6 +161,7 @@ int publisher_create(struct mount *mount, struct publisher **ret_publisher);
 void publisher_stop(struct publisher *publisher);
 void publisher_destroy(struct publisher *publisher);
 /*
+ * For the writer: publishes `change`, which it has just committed, or leaves that to the publisher.
  * Calls done(arg), which must not block, as soon as all changes up to `change` are published, at the latest after patience_ms
  * (-1: never). When there is no memory to wait it is called at once.
  */

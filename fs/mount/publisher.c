@@ -4,8 +4,13 @@
  * tells the kernel to forget what it has cached of them, then raises the generation (which wakes readers of the
  * feed), then lets the saves return that waited for it. So who waited for any of these sees the new state.
  *
- * Only this thread calls fuse_lowlevel_notify_* of entries: it may block on a directory's lock that the kernel holds for a request
- * which the session thread, or the writer, is yet to answer. They never wait for this thread.
+ * Only this thread calls fuse_lowlevel_notify_* of the tree's entries: it may block on a directory's lock that the kernel holds for a
+ * request which the session thread, or the writer, is yet to answer. They never wait for this thread.
+ *
+ * A save whose publication takes no such call is published by the writer itself, if this thread has nothing in hand: to wake it would
+ * take longer.
+ *
+ * lock is held over a batch; the writer only tries to get it.
  *
  * What was changed through this mount is told to the kernel only where it can't know it already. Besides the cost,
  * each call is a risk: a daemon that is killed inside one hangs with it, until its guard breaks the connection.
@@ -37,8 +42,11 @@ struct publisher {
 	struct store_watch *watch;
 	int wake;
 	pthread_t thread;
-	int64_t published; /* the newest change that is; this thread's own */
-	bool failing;      /* likewise */
+	bool failing; /* this thread's own */
+
+	pthread_mutex_t lock; /* guards reader, the making of batches, and these two */
+	int64_t published;    /* the newest change that is */
+	int64_t saved;        /* the change that the writer publishes */
 
 	struct waiters *waiters;
 	atomic_bool stopping;
@@ -55,12 +63,12 @@ static bool is_settled(struct mount *mount, const struct store_change *change, b
 }
 
 /* Returns whether the kernel knows the directory. */
-static bool invalidate_name(struct mount *mount, const struct store_change *change, bool own)
+static bool invalidate_name(struct mount *mount, const struct store_change *change, bool settled)
 {
 	uint64_t parent = ino_make(INO_DIR, change->parent);
 	size_t length = strlen(change->name);
 	int r = 0;
-	if (is_settled(mount, change, own))
+	if (settled)
 		r = 0;
 	else if (change->kind == STORE_DIR)
 		r = fuse_lowlevel_notify_expire_entry(
@@ -107,33 +115,97 @@ static bool invalidate_attr(struct mount *mount, const struct store_change *chan
 	return fuse_lowlevel_notify_inval_inode(mount->session, ino, -1, 0) == 0;
 }
 
+static void publish_one(
+	struct publisher *publisher, const struct store_change *change, bool own, bool settled)
+{
+	struct mount *mount = publisher->mount;
+	bool known = change->op == STORE_ATTR ? invalidate_attr(mount, change)
+					      : invalidate_name(mount, change, settled);
+	tree_published(mount->tree, change->node, change->version);
+	echo_change(mount, change, own, known);
+	feed_add(mount->feed, change);
+	publisher->published = change->id;
+}
+
+/* A deleted module's stays, as on a local disk, until the name is used again or the mount ends. */
+static bool makes_bytecode_stale(const struct store_change *change)
+{
+	return change->kind == STORE_MODULE &&
+	       (change->op == STORE_INSERT || change->op == STORE_UPDATE);
+}
+
 static int publish_change(void *arg, const struct store_change *change)
 {
 	struct publisher *publisher = arg;
 	struct mount *mount = publisher->mount;
 	bool own = store_is_own(mount->store, change->id);
-	bool known = change->op == STORE_ATTR ? invalidate_attr(mount, change)
-					      : invalidate_name(mount, change, own);
-	tree_published(mount->tree, change->node, change->version);
-	echo_change(mount, change, own, known);
-	/* A deleted module's stays, as on a local disk, until the name is used again or the mount ends. */
-	if (change->kind == STORE_MODULE &&
-		(change->op == STORE_INSERT || change->op == STORE_UPDATE))
+	publish_one(publisher, change, own, is_settled(mount, change, own));
+	if (makes_bytecode_stale(change))
 		pycache_drop_module(mount, change->parent, change->name);
-	feed_add(mount->feed, change);
-	publisher->published = change->id;
 	return 0;
 }
 
-static int publish(struct publisher *publisher)
+/* Can the change, one of our own, be published without a call that may wait for the lock of a directory? */
+static bool is_quiet(struct mount *mount, const struct store_change *change)
+{
+	if (change->op == STORE_ATTR)
+		return change->kind != STORE_DIR;
+	return change->op == STORE_UPDATE && is_settled(mount, change, true) &&
+	       !(makes_bytecode_stale(change) &&
+		       pycache_has_module(mount, change->parent, change->name));
+}
+
+/* Stops before what is not the writer's to publish. */
+static int publish_saved(void *arg, const struct store_change *change)
+{
+	struct publisher *publisher = arg;
+	if (change->id != publisher->saved || !store_is_own(publisher->mount->store, change->id) ||
+		!is_quiet(publisher->mount, change))
+		return 1;
+	publish_one(publisher, change, true, true);
+	return 0;
+}
+
+/* Wants the lock. */
+static int publish(
+	struct publisher *publisher, int (*one)(void *arg, const struct store_change *change))
 {
 	feed_begin(publisher->mount->feed);
-	int r = store_changes(publisher->reader, publisher->published, publish_change, publisher);
+	int r = store_changes(publisher->reader, publisher->published, one, publisher);
 	feed_end(publisher->mount->feed, publisher->published);
+	return r;
+}
+
+static void publish_all(struct publisher *publisher)
+{
+	pthread_mutex_lock(&publisher->lock);
+	int r = publish(publisher, publish_change);
 	if (r < 0 && !publisher->failing)
 		mount_log(LOG_ERR, "can't read the changes: %s", store_error());
 	publisher->failing = r < 0;
-	return r;
+	waiters_finish(publisher->waiters, r < 0 ? INT64_MAX : publisher->published);
+	echo_publish(publisher->mount);
+	pthread_mutex_unlock(&publisher->lock);
+}
+
+/* On the writer's thread: the change that it has just committed. False: the publisher has to. */
+static bool publish_save(struct publisher *publisher, int64_t change)
+{
+	if (pthread_mutex_trylock(&publisher->lock))
+		return false;
+	/* Where there is another change before it, that goes first. */
+	bool next = change == publisher->published + 1;
+	if (next) {
+		publisher->saved = change;
+		(void)publish(publisher, publish_saved);
+	}
+	bool done = publisher->published >= change;
+	if (done) {
+		waiters_finish(publisher->waiters, publisher->published);
+		echo_publish(publisher->mount);
+	}
+	pthread_mutex_unlock(&publisher->lock);
+	return done;
 }
 
 /* Milliseconds until something is due; -1: nothing is. */
@@ -171,10 +243,7 @@ static void *publisher_main(void *arg)
 		if (r < 0)
 			(void)poll(NULL, 0, RETRY_MS);
 		drain(publisher->wake);
-		publish(publisher);
-		waiters_finish(
-			publisher->waiters, publisher->failing ? INT64_MAX : publisher->published);
-		echo_publish(publisher->mount);
+		publish_all(publisher);
 	}
 	waiters_finish(publisher->waiters, INT64_MAX);
 	return NULL;
@@ -186,6 +255,7 @@ int publisher_create(struct mount *mount, struct publisher **ret_publisher)
 	if (!publisher)
 		return -ENOMEM;
 	publisher->mount = mount;
+	pthread_mutex_init(&publisher->lock, NULL);
 	publisher->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int r = publisher->wake < 0 ? -errno : 0;
 	if (r < 0)
@@ -240,6 +310,7 @@ void publisher_destroy(struct publisher *publisher)
 	store_watch_destroy(publisher->watch);
 	store_reader_destroy(publisher->reader);
 	close(publisher->wake);
+	pthread_mutex_destroy(&publisher->lock);
 	free(publisher);
 }
 
@@ -252,5 +323,6 @@ void publisher_wait(
 	struct mount *mount, int64_t change, int patience_ms, void (*done)(void *arg), void *arg)
 {
 	waiters_add(mount->publisher->waiters, change, patience_ms, done, arg);
-	publisher_wake(mount);
+	if (!publish_save(mount->publisher, change))
+		publisher_wake(mount);
 }

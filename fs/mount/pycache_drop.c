@@ -119,6 +119,7 @@ void pycache_forget_scans(struct pycache *cache)
 
 /* What the kernel is to be told. */
 struct dropped {
+	bool only_look; /* nothing is removed, only counted */
 	uint64_t parent;
 	char names[SUFFIXES_MAX][STORE_NAME_MAX + 1];
 	unsigned count;
@@ -145,6 +146,10 @@ static void drop_name(struct pycache *cache, struct pynode *root, int fd, const 
 	if (is_by_hash(fd, name))
 		return;
 	struct pynode *node = root ? pynode_find_name(cache, root, name) : NULL;
+	if (dropped->only_look) {
+		dropped->count += node || faccessat(fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+		return;
+	}
 	if (node)
 		pynode_hold(node, fd);
 	bool removed = unlinkat(fd, name, 0) == 0;
@@ -202,16 +207,29 @@ static void drop(struct pycache *cache, int64_t dir, const char *stem, size_t le
 	close(fd);
 }
 
-void pycache_drop_module(struct mount *mount, int64_t dir, const char *file_name)
+static void drop_module(
+	struct mount *mount, int64_t dir, const char *file_name, struct dropped *dropped)
 {
 	struct pycache *cache = mount->pycache;
-	struct dropped dropped = {.count = 0};
 	size_t length = strlen(file_name);
 	if (cache->base < 0 || length <= 3 || strcmp(file_name + length - 3, ".py"))
 		return;
 	pthread_mutex_lock(&cache->lock);
-	drop(cache, dir, file_name, length - 3, &dropped);
+	drop(cache, dir, file_name, length - 3, dropped);
 	pthread_mutex_unlock(&cache->lock);
+}
+
+bool pycache_has_module(struct mount *mount, int64_t dir, const char *file_name)
+{
+	struct dropped dropped = {.only_look = true};
+	drop_module(mount, dir, file_name, &dropped);
+	return dropped.count > 0;
+}
+
+void pycache_drop_module(struct mount *mount, int64_t dir, const char *file_name)
+{
+	struct dropped dropped = {.count = 0};
+	drop_module(mount, dir, file_name, &dropped);
 	for (unsigned i = 0; i < dropped.count; i++)
 		fuse_lowlevel_notify_inval_entry(
 			mount->session, dropped.parent, dropped.names[i], strlen(dropped.names[i]));

@@ -10,7 +10,7 @@
  *
  * Besides the lines, the newest change of each of the last GENERATIONS_MAX generations is kept in a ring.
  *
- * feed->lock guards everything but the batch under construction, which is the publisher's alone.
+ * feed->lock guards everything but the batch under construction: one thread at a time makes one, under a lock of the publisher's.
  */
 #include "feed.h"
 
