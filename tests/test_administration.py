@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -138,19 +139,66 @@ class MountTest(TestCase):
 
 
 class UserTest(TestCase):
-    def test_allow_other_that_fuse_conf_does_not_allow_is_refused_with_the_way_out(self):
-        with Namespace(self.dir / 'space') as space:
-            (self.dir / 'fuse.conf').write_text('# user_allow_other\n')
-            space.run('mount', '--bind', self.dir / 'fuse.conf', '/etc/fuse.conf')
-            database = self.database()
-            (self.dir / 'mnt').mkdir()
-            for path in (self.dir, database.path, self.dir / 'mnt'):
-                os.chown(path, 65534, 65534)
-            command = ('setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups', PYMODFS, 'mount', '-o', 'allow_other',
-                       database.path, self.dir / 'mnt')
-            result = space.run(*command, check=False)
+    """A mount by nobody that can't be made is refused in one line, which names the cause and the way out."""
+
+    def setUp(self):
+        super().setUp()
+        self.space = self.enterContext(Namespace(self.dir / 'space'))
+        self.db, self.mnt = self.database().path, self.dir / 'mnt'
+        self.mnt.mkdir()
+        for path in (self.dir, self.db, self.mnt):
+            os.chown(path, 65534, 65534)
+
+    def refused(self, *options, before=(), mnt=None):
+        command = ('setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups', *before, PYMODFS, 'mount', *options,
+                   self.db, mnt or self.mnt)
+        result = self.space.run(*command, check=False, env=environment(XDG_CACHE_HOME=self.dir))
         self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 1), result.stderr)
-        self.assertIn('user_allow_other into /etc/fuse.conf', result.stderr)
+        self.assertEqual(daemons_of(self.mnt), [])
+        return result.stderr
+
+    def replace(self, path, mode=0o755):
+        """Another fusermount3, of the same content."""
+        shutil.copy(path, self.dir / 'other')
+        (self.dir / 'other').chmod(mode)
+        self.space.run('mount', '--bind', self.dir / 'other', path)
+
+    def test_allow_other_that_fuse_conf_does_not_allow(self):
+        (self.dir / 'fuse.conf').write_text('# user_allow_other\n')
+        self.space.run('mount', '--bind', self.dir / 'fuse.conf', '/etc/fuse.conf')
+        self.assertIn('user_allow_other into /etc/fuse.conf', self.refused('-o', 'allow_other'))
+
+    def test_a_device_that_is_not_for_everybody(self):
+        self.space.run('chmod', '600', '/dev/fuse')
+        self.assertIn(f"can't mount {self.db} on {self.mnt}: you may not open /dev/fuse; let root run chmod 666", self.refused())
+
+    def test_no_device(self):
+        self.space.run('rm', '/dev/fuse')
+        self.assertIn('there is no /dev/fuse; let root run modprobe fuse', self.refused())
+
+    def test_no_fusermount3(self):
+        # Debian has the same directory under both names.
+        self.space.run('sh', '-c', f'mkdir {self.dir}/work {self.dir}/upper && mount -t tmpfs none {self.dir}/upper && cd {self.dir}/upper'
+                       ' && mkdir bin work && mount -t overlay none -o lowerdir=/usr/bin,upperdir=bin,workdir=work /usr/bin'
+                       ' && rm /usr/bin/fusermount3')
+        self.assertIn('fusermount3 is missing; let root install the package fuse3', self.refused())
+
+    def test_a_fusermount3_that_is_not_roots(self):
+        self.replace('/usr/bin/fusermount3')
+        self.assertIn('let root run chmod u+s /usr/bin/fusermount3', self.refused())
+
+    def test_no_new_privileges(self):
+        self.assertIn('no_new_privs', self.refused(before=['--no-new-privs']))
+
+    def test_a_directory_of_another_user(self):
+        other = self.dir / 'other'
+        other.mkdir()
+        self.assertIn(f"can't mount {self.db} on {other}: the directory isn't yours", self.refused(mnt=other))
+
+    def test_what_fusermount3_says_where_nothing_else_is_known(self):
+        (self.dir / 'fuse.conf').write_text('mount_max = 0\n')
+        self.space.run('mount', '--bind', self.dir / 'fuse.conf', '/etc/fuse.conf')
+        self.assertIn('too many FUSE filesystems mounted', self.refused())
 
 
 class ConfinedTest(TestCase):

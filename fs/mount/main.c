@@ -8,16 +8,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "mount.h"
 #include "mountpoint.h"
 #include "notify.h"
@@ -215,19 +214,11 @@ static int become_user(const char *name)
 	return 0;
 }
 
-static bool may_mount(void)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
-	return syscall(SYS_capget, &header, data) == 0 &&
-	       (data[0].effective & (1U << CAP_SYS_ADMIN)) != 0;
-}
-
 /* libfuse can't tell: it is fusermount3 that refuses, on a stderr that may be lost. */
 static bool may_let_others_in(const struct mount_options *options)
 {
 	char line[256], word[32];
-	bool allowed = may_mount() || !(options->allow_other || options->allow_root);
+	bool allowed = attach_is_privileged() || !(options->allow_other || options->allow_root);
 	FILE *file = allowed ? NULL : fopen("/etc/fuse.conf", "re");
 	while (file && !allowed && fgets(line, sizeof(line), file))
 		allowed = sscanf(line, "%31s", word) == 1 && !strcmp(word, "user_allow_other");

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "attach.h"
 #include "job.h"
 #include "notify.h"
 
@@ -127,7 +128,7 @@ int session_run(struct mount *mount)
 	if (r < 0)
 		return r;
 	/* The kernel waits for answers from now on; nothing of ours may touch the mount before the loop runs. */
-	r = fuse_session_mount(mount->session, mount->mountpoint) ? -ECANCELED : 0;
+	r = attach_session(mount);
 	if (r == 0) {
 		struct ending ending = {.mount = mount};
 		r = start_threads(mount);
