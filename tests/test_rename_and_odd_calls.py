@@ -319,6 +319,87 @@ class RenameTest(OddCase):
         self.assertEqual(sorted(kept), [b'V = 1\n', b'V = 2\n'])
 
 
+class BackupTest(OddCase):
+    """A module that is renamed to the name of an editor's backup, and what becomes of both."""
+
+    def backup(self, calls):
+        """calls(top) after a.py was renamed to a.py~ there."""
+        def both(top, name):
+            write(top / name, b'old\n')
+            os.rename(top / name, top / (name + '~'))
+            return calls(top), sorted(os.listdir(top))
+        self.same(both, names=('a.py',))
+
+    def test_mode_and_times_of_the_backup_and_of_the_module_are_each_its_own(self):
+        for text in (b'new\n', b'old\n'):
+            with self.subTest(text=text):
+                def calls(top, text=text):
+                    os.chmod(top / 'a.py~', 0o600)
+                    write(top / 'a.py', text)
+                    os.chmod(top / 'a.py', 0o755)
+                    os.utime(top / 'a.py~', (5, 6))
+                    os.utime(top / 'a.py', (7, 8))
+                    found = [(path.stat().st_mode, path.stat().st_mtime, path.read_bytes())
+                             for path in (top / 'a.py', top / 'a.py~')]
+                    os.unlink(top / 'a.py')
+                    os.unlink(top / 'a.py~')
+                    top.rmdir()
+                    top.mkdir()
+                    return found
+                self.backup(calls)
+                (self.local / 'on_a').rmdir()
+                (self.mnt.path / 'on_a').rmdir()
+
+    def test_the_new_file_has_the_mode_that_it_is_made_with(self):
+        def calls(top):
+            os.chmod(top / 'a.py~', 0o640)
+            write(top / 'b.py', b'b\n')
+            os.chmod(top / 'b.py', 0o444)
+            os.rename(top / 'b.py', top / 'b.py~')
+            write(top / 'b.py', b'new\n')
+            fd = os.open(top / 'a.py', os.O_WRONLY | os.O_CREAT, 0o600)
+            os.write(fd, b'new\n')
+            os.fchmod(fd, 0o755)
+            modes = [os.fstat(fd).st_mode]
+            os.close(fd)
+            return modes + [(top / name).stat().st_mode for name in ('a.py', 'a.py~', 'b.py', 'b.py~')]
+        self.backup(calls)
+
+    def test_its_own_process_sees_it_go_and_may_use_the_name_for_anything(self):
+        self.backup(lambda top: (sorted(os.listdir(top)), outcome(os.stat, top / 'a.py'), outcome(os.mkdir, top / 'a.py'),
+                                 sorted(os.listdir(top))))
+
+    def test_a_directory_without_it_is_empty(self):
+        def calls(top):
+            (top / 'd').mkdir()
+            write(top / 'd/b.py', b'b\n')
+            os.rename(top / 'd/b.py', top / 'b.py~')
+            os.rmdir(top / 'd')
+        self.backup(calls)
+
+    def test_it_does_not_come_back_with_its_directory(self):
+        def calls(top):
+            (top / 'd').mkdir()
+            write(top / 'd/b.py', b'b\n')
+            os.rename(top / 'd/b.py', top / 'b.py~')
+            os.rename(top / 'd', top / 'd.old')
+            return sorted(os.listdir(top / 'd.old'))
+        self.backup(calls)
+
+    def test_all_others_see_it_until_its_process_has_ended(self):
+        module = self.mnt.path / 'a.py'
+        write(module, b'V = 1\n')
+        listing = ('/usr/bin/ls', self.mnt.path)
+        script = "import os, sys; os.rename('a.py', 'a.py~'); print(os.listdir(), flush=True); sys.stdin.read()"
+        with subprocess.Popen([PYTHON, '-c', script], cwd=self.mnt.path, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as process:
+            self.assertEqual(process.stdout.readline(), "['a.py~']\n")
+            self.assertEqual((run(*listing).stdout, run('cat', module).stdout), ('a.py\na.py~\n', 'V = 1\n'))
+        self.assertEqual((run(*listing).stdout, module.exists()), ('a.py~\n', False))
+        write(module, b'V = 2\n')
+        self.assertEqual((run(*listing).stdout, self.versions_of('a.py')), ('a.py\na.py~\n', 2))
+
+
 class WriteTest(OddCase):
     def test_a_write_in_the_middle_keeps_the_rest(self):
         def calls(top, name):

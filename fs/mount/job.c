@@ -163,12 +163,8 @@ void job_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void run_rename(void *arg)
 {
 	struct job *job = arg;
-	uint64_t displaced;
 	int r = tree_rename(job->mount->tree, &job->request, job->ino, job->name, job->new_ino,
-		job->new_name, job->flags, &displaced);
-	/* Of attributes alone: that waits for no lock. */
-	if (displaced)
-		fuse_lowlevel_notify_inval_inode(job->mount->session, displaced, -1, 0);
+		job->new_name, job->flags);
 	job_end_names(job, "renaming", r);
 }
 

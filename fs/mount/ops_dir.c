@@ -123,12 +123,13 @@ static int listing_fill(struct listing *listing, fuse_ino_t ino, off_t offset)
 {
 	int r = 0;
 	int64_t dir = ino_get_id(ino);
+	struct tree_caller caller = caller_of(listing->req);
 	if (offset < AFTER_DOT)
 		r = listing_add_dir(listing, ".", (uint64_t)dir, AFTER_DOT);
 	if (r == 0 && offset < AFTER_DOT_DOT)
 		r = listing_add_dir(listing, "..", (uint64_t)dir, AFTER_DOT_DOT);
 	if (r == 0)
-		r = tree_list(listing->mount->tree, listing->mount->reader, ino,
+		r = tree_list(listing->mount->tree, listing->mount->reader, &caller, ino,
 			offset > POSITION_BASE ? offset - POSITION_BASE : 0, listing_add_dirent,
 			listing);
 	return r;
@@ -154,6 +155,8 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool
 	else
 		fuse_reply_buf(req, listing.buffer, listing.used);
 	free(listing.buffer);
+	if (tree_next_expiry(listing.mount->tree) != INT64_MAX)
+		publisher_wake(listing.mount);
 }
 
 static void dir_readdir(

@@ -222,6 +222,19 @@ static int next_timeout(struct publisher *publisher)
 	return ms < 0 ? 0 : ms < 60000 ? (int)ms + 1 : 60000;
 }
 
+/*
+ * A listing that may not stay cached (tree/aside.c). The first notification is of no name, and does nothing but wait for the
+ * directory's lock, with which whoever was given the listing puts it into the cache.
+ */
+static void forget_listings(struct mount *mount)
+{
+	uint64_t dir;
+	while (tree_take_listed(mount->tree, &dir)) {
+		fuse_lowlevel_notify_expire_entry(mount->session, dir, ".", 1, FUSE_LL_EXPIRE_ONLY);
+		fuse_lowlevel_notify_inval_inode(mount->session, dir, 0, 0);
+	}
+}
+
 static void drain(int fd)
 {
 	eventfd_t value;
@@ -244,6 +257,7 @@ static void *publisher_main(void *arg)
 			(void)poll(NULL, 0, RETRY_MS);
 		drain(publisher->wake);
 		publish_all(publisher);
+		forget_listings(publisher->mount);
 	}
 	waiters_finish(publisher->waiters, INT64_MAX);
 	return NULL;

@@ -152,6 +152,7 @@ void draft_committed(struct tree *tree, struct draft *draft, const struct snapsh
 {
 	aside_remove(tree, node->id);
 	draft->committed = snapshot->changes;
+	draft->attr.set &= STORE_SET_ATIME | STORE_SET_MTIME;
 	if (draft->changes == snapshot->changes)
 		draft->attr.set = 0;
 	if (draft->state == DRAFT_GONE)

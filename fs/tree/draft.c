@@ -149,9 +149,12 @@ void draft_take_node(struct tree *tree, struct draft *draft, const struct store_
 {
 	struct stat attr;
 	tree_stat_node(tree, node, &attr);
-	draft->mode = attr.st_mode & 07777;
-	draft->uid = attr.st_uid;
-	draft->gid = attr.st_gid;
+	if (!(draft->attr.set & STORE_SET_MODE))
+		draft->mode = attr.st_mode & 07777;
+	if (!(draft->attr.set & STORE_SET_UID))
+		draft->uid = attr.st_uid;
+	if (!(draft->attr.set & STORE_SET_GID))
+		draft->gid = attr.st_gid;
 	if (draft_is_dirty(draft))
 		return;
 	if (!(draft->attr.set & STORE_SET_ATIME))
@@ -262,6 +265,17 @@ void draft_set_data(
 	draft->filled = draft->capacity = content->size;
 	draft->size = (size_t)content->length;
 	draft->loaded = true;
+}
+
+void draft_become_dropping(struct tree *tree, struct draft *draft)
+{
+	draft_unbind(tree, draft);
+	draft->state = DRAFT_LOCAL;
+	draft->node = 0;
+	if (draft->kind == STORE_MODULE)
+		draft->kind = STORE_FILE;
+	tree->aparts -= draft->apart;
+	draft->apart = false;
 }
 
 void draft_promote(struct draft *draft)

@@ -48,7 +48,8 @@ struct draft {
 	uint64_t committed; /* `changes` as of the last commit */
 	bool failed;        /* the last commit failed, and nothing was written since */
 
-	struct store_attr attr; /* to be set with the next commit */
+	struct store_attr
+		attr; /* to be set with the next commit; owner and mode: of one that is made anew */
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
@@ -101,6 +102,8 @@ static inline bool draft_is_dirty(const struct draft *draft)
 	return !draft->failed && (draft->changes != draft->committed || draft->state == DRAFT_NEW);
 }
 
+/* It is of no node any more and stays in memory. */
+void draft_become_dropping(struct tree *tree, struct draft *draft);
 /* A temporary one that was fsynced, or has stayed, becomes a file to be committed. */
 void draft_promote(struct draft *draft);
 

@@ -75,7 +75,14 @@ static int exchange_nodes(
 	struct tree *tree = renaming->tree;
 	struct store_reader *reader = store_txn_reader(renaming->txn);
 	struct store_node at_from = {.id = 0}, at_to = {.id = 0};
-	int r = store_exchange(renaming->txn, from->node.id, to->node.id);
+	/* As in rename_dir(). */
+	int r = aside_delete_below(
+		tree, renaming->txn, from->node.id, renaming->request->caller.tid);
+	if (r == 0)
+		r = aside_delete_below(
+			tree, renaming->txn, to->node.id, renaming->request->caller.tid);
+	if (r == 0)
+		r = store_exchange(renaming->txn, from->node.id, to->node.id);
 	if (r == 0)
 		r = store_lookup(reader, from->parent, from->name, &at_from);
 	if (r == 0)
@@ -100,41 +107,13 @@ static int exchange_nodes(
 /* ---- one, or both, in memory ---- */
 
 /* What is in memory has this end's name now. Wants the lock. */
-static void become_dropping(struct draft *draft, const struct end *end)
+static void settle_at(struct tree *tree, struct draft *draft, const struct end *end)
 {
 	assert(draft);
-	draft->state = DRAFT_LOCAL;
+	draft_become_dropping(tree, draft);
 	draft->temporary = name_is_temporary(end->name);
 	draft->expires =
 		draft->files ? INT64_MAX : clock_monotonic() + TEMPORARY_SECONDS * NANOSECONDS;
-}
-
-/* The file's old content under the file's name, to be the dropping; pinned. */
-static int copy_file(struct renaming *renaming, const struct end *file, struct draft **ret_draft)
-{
-	struct tree *tree = renaming->tree;
-	void *data;
-	struct store_content bytes;
-	int r = store_read_sparse(
-		store_txn_reader(renaming->txn), file->node.version, &data, &bytes);
-	if (r < 0)
-		return r;
-	tree_lock(tree);
-	struct draft *draft = draft_create(
-		tree, DRAFT_LOCAL, file->node.kind == STORE_LINK ? STORE_LINK : STORE_FILE);
-	r = draft ? draft_set_name(tree, draft, file->parent, file->name, false) : -ENOMEM;
-	if (r == 0) {
-		draft_take_node(tree, draft, &file->node);
-		draft_set_data(tree, draft, data, &bytes);
-		draft->pins++;
-		*ret_draft = draft;
-	} else {
-		free(data);
-		if (draft)
-			draft_release(tree, draft);
-	}
-	tree_unlock(tree);
-	return r;
 }
 
 /* The draft of those who are writing the file, or else the copy, is the dropping from now on. Wants the lock. */
@@ -147,7 +126,7 @@ static void trade(struct renaming *renaming, struct end *file, struct end *dropp
 	if (writers)
 		draft_unbind(tree, writers);
 	draft_trade_places(tree, other, dropping->draft);
-	become_dropping(other, dropping);
+	settle_at(tree, other, dropping);
 	draft_unname(tree, dropping->draft);
 	draft_committed(tree, dropping->draft, snapshot, node);
 	if (!dropping->draft->files)
@@ -155,7 +134,6 @@ static void trade(struct renaming *renaming, struct end *file, struct end *dropp
 	if (node->id != file->node.id)
 		tree_forget_node(tree, file->node.id);
 	aside_remove(tree, file->node.id);
-	renaming->displaced = file->node.version;
 }
 
 static int exchange_with_dropping(struct renaming *renaming, struct end *file, struct end *dropping,
@@ -165,7 +143,7 @@ static int exchange_with_dropping(struct renaming *renaming, struct end *file, s
 	struct snapshot snapshot;
 	struct store_node node;
 	struct draft *copy = NULL;
-	int r = copy_file(renaming, file, &copy);
+	int r = renaming_copy(renaming, file, &copy);
 	if (r < 0)
 		return r;
 	tree_lock(tree);
@@ -194,8 +172,8 @@ static int exchange_droppings(struct renaming *renaming)
 	struct end *from = &renaming->from, *to = &renaming->to;
 	tree_lock(renaming->tree);
 	draft_trade_places(renaming->tree, from->draft, to->draft);
-	become_dropping(from->draft, to);
-	become_dropping(to->draft, from);
+	settle_at(renaming->tree, from->draft, to);
+	settle_at(renaming->tree, to->draft, from);
 	tree_unlock(renaming->tree);
 	return 0;
 }

@@ -202,13 +202,24 @@ static struct draft *draft_for_create(struct tree *tree, const struct tree_calle
 	return draft;
 }
 
+/* A module that is aside lends its row to a new file, which has an owner and a mode of its own from its first save on. */
+static void draft_give(struct draft *draft, const struct tree_caller *caller, mode_t mode)
+{
+	draft->attr.set |= STORE_SET_MODE;
+	if (draft->uid != caller->uid)
+		draft->attr.set |= STORE_SET_UID;
+	if (draft->gid != caller->gid)
+		draft->attr.set |= STORE_SET_GID;
+	draft->attr.mode = (int32_t)(mode & 07777);
+	draft->attr.uid = draft->uid = caller->uid;
+	draft->attr.gid = draft->gid = caller->gid;
+	draft->mode = mode & 07777;
+}
+
 /* Is the name taken, as far as O_EXCL is concerned? A file that is aside is gone for the one who moved it. */
 static bool is_taken(struct tree *tree, const struct tree_caller *caller, const struct draft *draft)
 {
-	if (draft->state != DRAFT_BOUND)
-		return true;
-	struct aside *aside = aside_find(tree, draft->node);
-	return !aside || aside->process != caller_process(caller->tid);
+	return draft->state != DRAFT_BOUND || !aside_hides(tree, draft->node, caller->tid);
 }
 
 static int create_locked(struct tree *tree, const struct tree_caller *caller,
@@ -227,8 +238,11 @@ static int create_locked(struct tree *tree, const struct tree_caller *caller,
 		draft_release(tree, draft);
 		return -EEXIST;
 	}
-	if ((flags & O_TRUNC) || (draft->state == DRAFT_BOUND && aside_find(tree, draft->node)))
+	bool anew = draft->state == DRAFT_BOUND && aside_find(tree, draft->node);
+	if ((flags & O_TRUNC) || anew)
 		draft_clear(tree, draft);
+	if (anew)
+		draft_give(draft, caller, mode);
 	*ret_draft = draft;
 	return 0;
 }

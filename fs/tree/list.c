@@ -13,20 +13,24 @@
 
 struct listing {
 	struct tree *tree;
+	pid_t tid; /* who lists */
 	tree_dirent_fn *fn;
 	void *arg;
 };
 
-/* A look-up must decide what is there: the answer may not be cached (tree_lookup). */
-static bool is_changing(struct tree *tree, const struct store_node *node)
+/* Changing: a look-up must decide what is there, and the answer may not be cached (tree_lookup). */
+static void look_at_file(const struct listing *listing, const struct store_node *node,
+	bool *ret_hidden, bool *ret_changing)
 {
+	struct tree *tree = listing->tree;
+	*ret_hidden = *ret_changing = false;
 	if (node->kind == STORE_DIR)
-		return false;
+		return;
 	tree_lock(tree);
-	bool changing = draft_find_node(tree, node->id) || aside_find(tree, node->id) ||
+	*ret_hidden = aside_hides(tree, node->id, listing->tid);
+	*ret_changing = draft_find_node(tree, node->id) || aside_find(tree, node->id) ||
 			unseen_find(tree, node->id, node->version);
 	tree_unlock(tree);
-	return changing;
 }
 
 static int list_entry(void *arg, const struct store_entry *entry)
@@ -36,8 +40,12 @@ static int list_entry(void *arg, const struct store_entry *entry)
 		.name = entry->name,
 		.position = entry->node.id,
 	};
+	bool hidden, changing;
+	look_at_file(listing, &entry->node, &hidden, &changing);
+	if (hidden)
+		return 0;
 	node_entry(listing->tree, &entry->node, &dirent.entry);
-	if (is_changing(listing->tree, &entry->node))
+	if (changing)
 		dirent.entry.ino = 0;
 	return listing->fn(listing->arg, &dirent);
 }
@@ -61,6 +69,7 @@ static int list_drafts(struct tree *tree, int64_t dir, int64_t after, struct lis
 {
 	int r = 0;
 	tree_lock(tree);
+	aside_note_listing(tree, dir);
 	for (struct draft *draft; r == 0 && (draft = next_draft(tree, dir, after));) {
 		after = POSITION_DRAFTS + ino_get_id(draft->ino);
 		struct tree_dirent dirent = {.name = draft->place->name, .position = after};
@@ -79,10 +88,10 @@ static int check_there(struct store_reader *reader, int64_t dir)
 	return r == -ESTALE ? -ENOENT : r;
 }
 
-int tree_list(struct tree *tree, struct store_reader *reader, uint64_t dir, int64_t after,
-	tree_dirent_fn *fn, void *arg)
+int tree_list(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
+	uint64_t dir, int64_t after, tree_dirent_fn *fn, void *arg)
 {
-	struct listing listing = {.tree = tree, .fn = fn, .arg = arg};
+	struct listing listing = {.tree = tree, .tid = caller->tid, .fn = fn, .arg = arg};
 	int64_t id = ino_get_id(dir);
 	if (after < POSITION_DRAFTS) {
 		int r = after ? 0 : check_there(reader, id);

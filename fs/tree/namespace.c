@@ -61,12 +61,28 @@ static int make_dropping_link(struct tree *tree, const struct tree_request *requ
 	return r;
 }
 
+/* What the caller has moved away under this name. */
+static int delete_aside(struct tree *tree, struct store_txn *txn,
+	const struct tree_request *request, int64_t parent, const char *name)
+{
+	struct store_node node;
+	int r = store_lookup(store_txn_reader(txn), parent, name, &node);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	tree_lock(tree);
+	bool hidden = aside_hides(tree, node.id, request->caller.tid);
+	tree_unlock(tree);
+	return hidden ? store_unlink(txn, node.id) : 0;
+}
+
 static int make_in_store(struct tree *tree, struct store_txn *txn,
 	const struct tree_request *request, int64_t parent, const char *name, mode_t mode,
 	const char *target, struct store_node *ret_node)
 {
 	struct store_node dir;
 	int r = store_get_node(store_txn_reader(txn), parent, &dir);
+	if (r == 0)
+		r = delete_aside(tree, txn, request, parent, name);
 	if (r < 0)
 		return r;
 	struct store_attr attr = attr_of_new(tree, request, &dir, mode);
@@ -178,8 +194,8 @@ int tree_unlink(
 	return 0;
 }
 
-static int rmdir_in_store(struct tree *tree, struct store_txn *txn, int64_t parent,
-	const char *name, int64_t *ret_dir)
+static int rmdir_in_store(struct tree *tree, struct store_txn *txn,
+	const struct tree_request *request, int64_t parent, const char *name, int64_t *ret_dir)
 {
 	struct store_node node;
 	int r = store_lookup(store_txn_reader(txn), parent, name, &node);
@@ -189,6 +205,9 @@ static int rmdir_in_store(struct tree *tree, struct store_txn *txn, int64_t pare
 		return -ENOTDIR;
 	if (tree_has_drafts(tree, node.id))
 		return -ENOTEMPTY;
+	r = aside_delete_below(tree, txn, node.id, request->caller.tid);
+	if (r < 0)
+		return r;
 	*ret_dir = node.id;
 	return store_rmdir(txn, node.id);
 }
@@ -201,7 +220,7 @@ int tree_rmdir(struct tree *tree, const struct tree_request *request, uint64_t d
 	int r = change_begin(tree, request, &txn);
 	if (r < 0)
 		return r;
-	r = rmdir_in_store(tree, txn, ino_get_id(dir), name, ret_dir);
+	r = rmdir_in_store(tree, txn, request, ino_get_id(dir), name, ret_dir);
 	if (r < 0) {
 		store_abort(txn);
 		return r;
@@ -221,6 +240,21 @@ bool tree_has_drafts(struct tree *tree, int64_t dir)
 }
 
 /* ---- attributes ---- */
+
+static void attr_merge(struct store_attr *attr, const struct store_attr *more)
+{
+	attr->set |= more->set;
+	if (more->set & STORE_SET_MODE)
+		attr->mode = more->mode;
+	if (more->set & STORE_SET_UID)
+		attr->uid = more->uid;
+	if (more->set & STORE_SET_GID)
+		attr->gid = more->gid;
+	if (more->set & STORE_SET_ATIME)
+		attr->atime = more->atime;
+	if (more->set & STORE_SET_MTIME)
+		attr->mtime = more->mtime;
+}
 
 static void draft_set_attr(struct draft *draft, const struct store_attr *attr)
 {
@@ -242,19 +276,15 @@ static void draft_set_attr(struct draft *draft, const struct store_attr *attr)
 static void set_attr_draft(
 	struct draft *draft, const struct store_attr *attr, struct store_attr *ret_now)
 {
-	unsigned int times = STORE_SET_ATIME | STORE_SET_MTIME;
-	bool memory = draft->state != DRAFT_BOUND;
-	unsigned int keep = memory ? attr->set : draft_is_dirty(draft) ? attr->set & times : 0;
-	*ret_now = *attr;
-	ret_now->set &= ~keep;
-	if (keep & STORE_SET_ATIME)
-		draft->attr.atime = attr->atime;
-	if (keep & STORE_SET_MTIME)
-		draft->attr.mtime = attr->mtime;
-	draft->attr.set |= keep & times;
+	unsigned int times = STORE_SET_ATIME | STORE_SET_MTIME, pending = draft->attr.set & ~times;
 	struct store_attr kept = *attr;
-	kept.set = keep;
+	if (draft->state == DRAFT_BOUND)
+		kept.set &= pending | (draft_is_dirty(draft) ? times : 0);
+	*ret_now = *attr;
+	ret_now->set &= ~kept.set;
 	draft_set_attr(draft, &kept);
+	kept.set &= times | pending;
+	attr_merge(&draft->attr, &kept);
 }
 
 /* A file that is open and not in the store any more: its attributes live as long as it is open. */

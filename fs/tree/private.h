@@ -25,6 +25,7 @@ enum ticket_use {
 	TICKET_LOOK,     /* what the kernel had is gone; what for it was wanted isn't known */
 	TICKET_WRITE,    /* it is to be opened for writing */
 	TICKET_TRUNCATE, /* likewise, and emptied first */
+	TICKET_BACKUP,   /* it is to get a dropping's name, as a file in memory */
 };
 
 /* "This thread was answered ESTALE and is about to look this node up once more." */
@@ -40,9 +41,10 @@ struct ticket {
 
 /* See tree.h. */
 struct aside {
-	int64_t node;
+	int64_t node, parent;
 	pid_t process; /* for whom it is gone */
 	int64_t expires;
+	bool listed; /* its directory was, lately */
 	struct aside *next;
 };
 
@@ -134,6 +136,8 @@ void unseen_remove(struct tree *tree, int64_t node);
 int ticket_leave(struct tree *tree, pid_t tid, int64_t node, enum ticket_use use);
 /* NULL: the thread has none that is good for this node. */
 struct ticket *ticket_find(struct tree *tree, pid_t tid, int64_t node);
+/* Does its look-up lead to a draft of the caller's own? */
+bool ticket_is_own(const struct ticket *ticket);
 /* The draft to which a look-up of node leads who has the ticket; made if need be. NULL: no memory. */
 struct draft *ticket_draft(
 	struct tree *tree, struct ticket *ticket, const struct store_node *node, const char *name);
@@ -155,9 +159,15 @@ int content_load(struct tree *tree, struct store_reader *reader, struct content 
  */
 int draft_load(struct tree *tree, struct store_reader *reader, struct draft *draft, bool refresh);
 
-/* aside.c; all want the lock. */
-int aside_add(struct tree *tree, int64_t node, pid_t process);
+/* aside.c; all want the lock, but for aside_delete_below(). */
+int aside_add(struct tree *tree, const struct store_node *node, pid_t process);
 struct aside *aside_find(struct tree *tree, int64_t node);
 void aside_remove(struct tree *tree, int64_t node);
+/* Is it aside, and not there for this caller? */
+bool aside_hides(struct tree *tree, int64_t node, pid_t tid);
+/* Deletes, as a part of txn, those below the directory that aren't there for this caller. On the writer's thread. */
+int aside_delete_below(struct tree *tree, struct store_txn *txn, int64_t dir, pid_t tid);
+/* The directory's listing is given to somebody. */
+void aside_note_listing(struct tree *tree, int64_t dir);
 
 #endif

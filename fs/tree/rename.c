@@ -33,8 +33,8 @@ static int end_find(struct renaming *renaming, struct end *end)
 	end->draft = draft_find_name(tree, end->parent, end->name);
 	if (end->draft)
 		end->draft->pins++;
-	struct aside *aside = end->in_store ? aside_find(tree, end->node.id) : NULL;
-	end->aside = aside && aside->process == caller_process(renaming->request->caller.tid);
+	end->aside =
+		end->in_store && aside_hides(tree, end->node.id, renaming->request->caller.tid);
 	tree_unlock(tree);
 	return 0;
 }
@@ -146,45 +146,100 @@ static int rename_draft(struct renaming *renaming)
 static int rename_dir(struct renaming *renaming)
 {
 	struct end *from = &renaming->from, *to = &renaming->to;
-	if (to->draft || (to->in_store && to->node.kind != STORE_DIR))
+	pid_t tid = renaming->request->caller.tid;
+	bool is_dir = to->in_store && to->node.kind == STORE_DIR;
+	if (to->draft || (to->in_store && !is_dir && !to->aside))
 		return -ENOTDIR;
-	if (to->in_store && tree_has_drafts(renaming->tree, to->node.id))
+	if (is_dir && tree_has_drafts(renaming->tree, to->node.id))
 		return -ENOTEMPTY;
-	int r = to->in_store ? store_rmdir(renaming->txn, to->node.id) : 0;
+	/* What is moved may become another node on the way, which wouldn't be aside. */
+	int r = aside_delete_below(renaming->tree, renaming->txn, from->node.id, tid);
+	if (r == 0 && is_dir)
+		r = aside_delete_below(renaming->tree, renaming->txn, to->node.id, tid);
+	if (r == 0 && is_dir)
+		r = store_rmdir(renaming->txn, to->node.id);
+	else if (r == 0 && to->in_store)
+		r = store_unlink(renaming->txn, to->node.id);
 	if (r == 0)
 		r = store_move(renaming->txn, from->node.id, to->parent, to->name);
 	return r == 0 ? renaming_commit(renaming) : r;
 }
 
-/* A copy of a module under a dropping's name, in memory. */
-static int make_aside_copy(struct renaming *renaming, struct draft **ret_draft)
+/*
+ * What the caller's look-up of the file led to after it was sent back for this. *ret_back: it was, so it can't be once more. Wants
+ * the lock.
+ */
+static struct draft *find_copy(struct renaming *renaming, const struct end *file, bool *ret_back)
+{
+	pid_t tid = renaming->request->caller.tid;
+	struct ticket *ticket = ticket_find(renaming->tree, tid, file->node.id);
+	struct draft *draft = NULL;
+	*ret_back = ticket && ticket->use == TICKET_BACKUP;
+	if (!*ret_back)
+		return NULL;
+	if (ticket->draft && ticket->draft->loaded && ticket->draft->state == DRAFT_BOUND &&
+		ticket->draft->node == file->node.id && ticket->draft->base == file->node.version)
+		draft = ticket->draft;
+	if (draft)
+		draft->pins++;
+	ticket_drop(renaming->tree, tid);
+	return draft;
+}
+
+/* Others have saved the file since: what the kernel has under the name will be looked up again anyway. */
+static int read_copy(struct renaming *renaming, const struct end *file, struct draft **ret_draft)
 {
 	struct tree *tree = renaming->tree;
 	void *data;
 	struct store_content bytes;
 	int r = store_read_sparse(
-		store_txn_reader(renaming->txn), renaming->from.node.version, &data, &bytes);
+		store_txn_reader(renaming->txn), file->node.version, &data, &bytes);
 	if (r < 0)
 		return r;
 	tree_lock(tree);
-	struct draft *draft = draft_create(tree, DRAFT_LOCAL, STORE_FILE);
-	if (draft) {
-		draft_take_node(tree, draft, &renaming->from.node);
+	struct draft *draft = draft_create(
+		tree, DRAFT_LOCAL, file->node.kind == STORE_LINK ? STORE_LINK : STORE_FILE);
+	r = draft ? draft_set_name(tree, draft, file->parent, file->name, false) : -ENOMEM;
+	if (r == 0) {
 		draft_set_data(tree, draft, data, &bytes);
 		draft->pins++;
 		*ret_draft = draft;
 	} else {
 		free(data);
+		if (draft)
+			draft_release(tree, draft);
 	}
 	tree_unlock(tree);
-	return draft ? 0 : -ENOMEM;
+	return r;
+}
+
+int renaming_copy(struct renaming *renaming, const struct end *file, struct draft **ret_draft)
+{
+	struct tree *tree = renaming->tree;
+	bool back;
+	int r = 0;
+	tree_lock(tree);
+	struct draft *draft = find_copy(renaming, file, &back);
+	tree_unlock(tree);
+	if (!back)
+		return ticket_send_back(
+			tree, &renaming->request->caller, file->node.id, TICKET_BACKUP);
+	if (!draft)
+		r = read_copy(renaming, file, &draft);
+	if (r < 0)
+		return r;
+	tree_lock(tree);
+	draft_take_node(tree, draft, &file->node);
+	tree_unlock(tree);
+	*ret_draft = draft;
+	return 0;
 }
 
 static int rename_aside(struct renaming *renaming)
 {
 	struct tree *tree = renaming->tree;
 	struct draft *draft;
-	int r = make_aside_copy(renaming, &draft);
+	int r = renaming_copy(renaming, &renaming->from, &draft);
 	if (r < 0)
 		return r;
 	if (renaming->to.in_store) {
@@ -198,9 +253,10 @@ static int rename_aside(struct renaming *renaming)
 		r = draft_set_name(tree, draft, renaming->to.parent, renaming->to.name, true);
 	}
 	if (r == 0)
-		r = aside_add(tree, renaming->from.node.id,
-			caller_process(renaming->request->caller.tid));
-	renaming->displaced = renaming->from.node.version;
+		draft_become_dropping(tree, draft);
+	if (r == 0)
+		r = aside_add(
+			tree, &renaming->from.node, caller_process(renaming->request->caller.tid));
 	draft->pins--;
 	draft_release(tree, draft);
 	tree_unlock(tree);
@@ -277,8 +333,7 @@ static int rename_found(struct renaming *renaming, unsigned int flags)
 }
 
 int tree_rename(struct tree *tree, const struct tree_request *request, uint64_t dir,
-	const char *name, uint64_t new_dir, const char *new_name, unsigned int flags,
-	uint64_t *ret_displaced)
+	const char *name, uint64_t new_dir, const char *new_name, unsigned int flags)
 {
 	struct renaming renaming = {
 		.tree = tree,
@@ -289,7 +344,6 @@ int tree_rename(struct tree *tree, const struct tree_request *request, uint64_t 
 	};
 	if (flags & ~(unsigned int)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	*ret_displaced = 0;
 	int r = store_check_name(new_name);
 	if (r == 0)
 		r = change_begin(tree, request, &renaming.txn);
@@ -304,7 +358,5 @@ int tree_rename(struct tree *tree, const struct tree_request *request, uint64_t 
 		store_abort(renaming.txn);
 	end_finish(tree, &renaming.from);
 	end_finish(tree, &renaming.to);
-	if (r == 0 && renaming.displaced)
-		*ret_displaced = ino_make(INO_VERSION, renaming.displaced);
 	return r;
 }

@@ -23,7 +23,6 @@ struct renaming {
 	struct store_txn *txn;
 	struct end from, to;
 	bool to_dropping;
-	int64_t displaced; /* a version that its name leads to no more: the file stays, the name goes on in memory */
 };
 
 /* Ends the transaction. */
@@ -31,6 +30,12 @@ int renaming_commit(struct renaming *renaming);
 /* The snapshot becomes the content of what is at that end, or a new file. A link and a file can't be the same row. */
 int renaming_save(struct renaming *renaming, const struct end *end, const struct snapshot *snapshot,
 	struct store_node *ret_node);
+
+/*
+ * The file's content, to be a dropping's: in memory, with the file's name as its place; pinned. -ESTALE: the kernel is to look the
+ * name up once more, because it takes what it has there along to the new name, and that must be this.
+ */
+int renaming_copy(struct renaming *renaming, const struct end *file, struct draft **ret_draft);
 
 /* exchange.c: both are there. */
 int rename_exchange(struct renaming *renaming);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Tickets and asides (tree.h): two short lists under tree->lock, each entry with an end.
+ * Tickets (tree.h): a short list under tree->lock, each entry with an end.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -101,12 +101,16 @@ static struct draft *draft_apart(
 	return draft;
 }
 
+bool ticket_is_own(const struct ticket *ticket)
+{
+	return ticket->use == TICKET_LOOK || ticket->use == TICKET_BACKUP;
+}
+
 struct draft *ticket_draft(
 	struct tree *tree, struct ticket *ticket, const struct store_node *node, const char *name)
 {
-	struct draft *draft = ticket->use == TICKET_LOOK
-				      ? draft_apart(tree, ticket->draft, node, name)
-				      : draft_of_node(tree, node, name);
+	struct draft *draft = ticket_is_own(ticket) ? draft_apart(tree, ticket->draft, node, name)
+						    : draft_of_node(tree, node, name);
 	if (!draft || draft == ticket->draft)
 		return draft;
 	ticket_let_go(tree, ticket);
@@ -134,40 +138,4 @@ void ticket_miss(struct tree *tree, pid_t tid)
 		ticket_drop(tree, tid);
 	else if (ticket)
 		ticket->missed = true;
-}
-
-int aside_add(struct tree *tree, int64_t node, pid_t process)
-{
-	struct aside *aside = aside_find(tree, node);
-	if (!aside) {
-		aside = malloc(sizeof(*aside));
-		if (!aside)
-			return -ENOMEM;
-		aside->node = node;
-		aside->next = tree->asides;
-		tree->asides = aside;
-	}
-	aside->process = process;
-	aside->expires = clock_monotonic() + ASIDE_SECONDS * NANOSECONDS;
-	return 0;
-}
-
-struct aside *aside_find(struct tree *tree, int64_t node)
-{
-	struct aside *aside = tree->asides;
-	while (aside && aside->node != node)
-		aside = aside->next;
-	return aside;
-}
-
-void aside_remove(struct tree *tree, int64_t node)
-{
-	for (struct aside **p = &tree->asides; *p; p = &(*p)->next) {
-		struct aside *aside = *p;
-		if (aside->node != node)
-			continue;
-		*p = aside->next;
-		free(aside);
-		return;
-	}
 }

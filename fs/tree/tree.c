@@ -172,7 +172,7 @@ static struct ticket *ticket_for_node(
 	struct tree *tree, const struct tree_caller *caller, const struct store_node *node)
 {
 	struct ticket *ticket = ticket_find(tree, caller->tid, node->id);
-	return ticket && (node->kind != STORE_LINK || ticket->use == TICKET_LOOK) ? ticket : NULL;
+	return ticket && (node->kind != STORE_LINK || ticket_is_own(ticket)) ? ticket : NULL;
 }
 
 /*
@@ -183,10 +183,9 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 	const struct store_node *node, const char *name, struct tree_entry *ret_entry,
 	struct draft **ret_draft, bool *ret_load)
 {
-	struct aside *aside = aside_find(tree, node->id);
-	bool gone = aside && same_process(aside->process, caller->tid);
+	bool aside = aside_find(tree, node->id), gone = aside_hides(tree, node->id, caller->tid);
 	struct ticket *ticket = ticket_for_node(tree, caller, node);
-	if (ticket && !(gone && ticket->use == TICKET_LOOK)) {
+	if (ticket && !(gone && ticket_is_own(ticket))) {
 		struct draft *draft = ticket_draft(tree, ticket, node, name);
 		if (!draft)
 			return -ENOMEM;

@@ -27,8 +27,9 @@
  * seconds.
  *
  * A file that is renamed to a dropping's name (vim: x.py -> x.py~) is `aside`: gone for the process that moved it, there for
- * all others, until that process creates it again (which then is a save of the same row) or a moment has passed
- * (then it is deleted).
+ * all others until that process has ended. When it is created again, that is a save of the same row; after a moment without
+ * it is deleted. The kernel takes the inode it has along to the new name, which must not be the module's: so RENAME too is
+ * answered -ESTALE once, and the look-up that follows leads to the draft that the backup is going to be.
  *
  * Threads: functions that take a store_reader may be called by any thread with its own; those that change the store
  * are called by one thread (the writer) only, and block on the database. tree->lock guards all that is in memory; it is
@@ -95,8 +96,10 @@ struct tree_dirent {
 	int64_t position;
 };
 typedef int tree_dirent_fn(void *arg, const struct tree_dirent *dirent);
-int tree_list(struct tree *tree, struct store_reader *reader, uint64_t dir, int64_t after,
-	tree_dirent_fn *fn, void *arg);
+int tree_list(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
+	uint64_t dir, int64_t after, tree_dirent_fn *fn, void *arg);
+/* A directory that was listed lately and whose listing may not be cached: once for each. False: there is none (more). */
+bool tree_take_listed(struct tree *tree, uint64_t *ret_dir);
 /* Is a dropping or an uncommitted file in the directory? */
 bool tree_has_drafts(struct tree *tree, int64_t dir);
 
@@ -166,13 +169,9 @@ int tree_unlink(
 	struct tree *tree, const struct tree_request *request, uint64_t dir, const char *name);
 int tree_rmdir(struct tree *tree, const struct tree_request *request, uint64_t dir,
 	const char *name, int64_t *ret_dir);
-/*
- * *ret_displaced: an inode that the kernel has under new_name or name now and that is not what is there any more: it is to forget its
- * attributes before it is answered; 0: none.
- */
+/* -ESTALE: walk the paths once more (see above). */
 int tree_rename(struct tree *tree, const struct tree_request *request, uint64_t dir,
-	const char *name, uint64_t new_dir, const char *new_name, unsigned int flags,
-	uint64_t *ret_displaced);
+	const char *name, uint64_t new_dir, const char *new_name, unsigned int flags);
 int tree_set_attr(struct tree *tree, const struct tree_request *request, uint64_t ino,
 	const struct store_attr *attr, int64_t *ret_change);
 

@@ -169,8 +169,6 @@ class Side:
 
     def look(self, path):
         found = attributes(self.at(path))
-        if in_memory(path):
-            found[1] = None
         return found + [Path(self.at(path)).read_bytes() if stat.S_ISREG(found[0]) else None]
 
     def list(self, path):
@@ -286,9 +284,6 @@ class Run:
             return arguments[0] not in self.model.writers
         if name in ('write', 'append', 'read', 'ftruncate', 'fsync', 'close'):
             return arguments[0] not in self.local.handles
-        # The kernel goes on with the module's inode under the name of an editor's backup.
-        if name in ('chmod', 'utime'):
-            return in_memory(os.path.relpath(os.path.realpath(self.local.at(arguments[0])), self.local.top))
         if name in ('sql', 'sql_delete'):
             path = f'{arguments[0]}.py'
             return self.model.anything_open() or self.model.inode(path) is None or \
@@ -320,15 +315,6 @@ class Run:
         self.database.delete(name)
         self.wait_same(f'{name}.py')
 
-    def wait_aside(self, directory):
-        """A module that got a dropping's name is listed for a moment longer, as it might come back."""
-        left_out = self.being_made(directory)
-        try:
-            wait_until(lambda: set(self.side.do('list', directory)) ^ set(self.local.do('list', directory)) <= left_out, 10)
-        except AssertionError:
-            raise Difference(f'{directory}: {self.side.do("list", directory)}, '
-                             f'locally {self.local.do("list", directory)}') from None
-
     def wait_same(self, path):
         try:
             wait_until(lambda: self.side.do('look', path) == self.local.do('look', path), 5)
@@ -351,8 +337,6 @@ class Run:
             raise Difference(f'{shown([name, *arguments])}: {shown(found)}, locally {shown(expected)}')
         if not isinstance(expected, str):
             self.note(name, *arguments)
-            if name == 'rename' and in_memory(arguments[1]):
-                self.wait_aside(os.path.dirname(arguments[0]))
 
     def is_compared(self, name, *arguments):
         """Whether both must say the same, not only both succeed or fail."""
