@@ -1,15 +1,18 @@
-"""Names that others replace at that very moment: every call does what it would do on a local file, and none answers ESTALE.
+"""Names that others replace, and attributes that others change, at that very moment.
 
-Each worker is a process of its own that makes one kind of call again and again until the renamers are done. PYMODFS_STORM
-says how many renames each of them makes (default 150).
+Every call does what it would do on a local file, and none answers ESTALE: each worker is a process of its own that makes one kind of
+call again and again until the renamers are done. PYMODFS_STORM says how many renames each of them makes (default 150). And nobody is left
+with attributes from before a change because he looked just then.
 """
 
 import collections
+import contextlib
 import json
 import os
+import stat
 import unittest
 
-from tests.support import PYTHON, Process, TestCase
+from tests.support import PYTHON, Process, TestCase, wait_until
 
 RENAMES = int(os.environ.get('PYMODFS_STORM', '150'))
 
@@ -97,6 +100,21 @@ print(json.dumps(found))
 '''
 
 
+# Looks at each file just when somebody else is about to change it: the number of that file is in the first bytes of a shared file.
+LOOKER = r'''
+import mmap, os, random, sys
+
+path, names = sys.argv[1], sys.argv[3:]
+with open(sys.argv[2], 'r+b') as file, mmap.mmap(file.fileno(), 8) as shared:
+    for number, name in enumerate(names, 1):
+        while int.from_bytes(shared[:4], 'little') < number:
+            pass
+        for _ in range(random.randrange(3000)):
+            pass
+        os.stat(os.path.join(path, name))
+'''
+
+
 class StormTest(TestCase):
     def setUp(self):
         super().setUp()
@@ -165,6 +183,44 @@ class StormTest(TestCase):
                 (self.dir / 'done').unlink(missing_ok=True)
                 found = self.storm(name, ['remove', 'away'], ['write', 'overwrite', 'truncate', 'read', 'stat', 'chmod'])
                 self.assert_calls_give(found, ['ENOENT'])
+
+
+class AttributeStormTest(TestCase):
+    """Of what the kernel doesn't know yet: its first look-up comes while another mount, or SQL, changes it."""
+
+    def look_while(self, change, mnt, names):
+        shared = self.dir / 'shared'
+        shared.write_bytes(bytes(8))
+        with Process(PYTHON, '-c', LOOKER, mnt.path, shared, *names) as looker, open(shared, 'r+b', 0) as file:
+            for number, name in enumerate(names, 1):
+                os.pwrite(file.fileno(), number.to_bytes(4, 'little'), 0)
+                change(name)
+            self.assertEqual(looker.wait(60), 0, looker.output)
+
+    def assert_soon_none(self, wrong):
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: not wrong())
+        self.assertEqual(wrong(), [])
+
+    def test_a_first_look_keeps_no_mode_from_before_a_chmod_in_another_mount(self):
+        names = [f'm{i}.py' for i in range(2 * RENAMES)]
+        mnt = self.mount({name[:-3]: '' for name in names})
+        other = self.mount(database=mnt.database, mountpoint='other')
+        self.look_while(lambda name: os.chmod(other.path / name, 0o600), mnt, names)
+
+        def wrong():
+            return [name for name in names if stat.S_IMODE((mnt.path / name).stat().st_mode) != 0o600]
+        self.assert_soon_none(wrong)
+
+    def test_a_first_look_keeps_no_time_of_a_directory_from_before_a_new_entry(self):
+        names = [f'd{i}' for i in range(2 * RENAMES)]
+        mnt = self.mount({f'{name}.old': '' for name in names})
+        self.look_while(lambda name: mnt.database.put({f'{name}.new': ''}), mnt, names)
+
+        def wrong():
+            times = dict(mnt.database.execute("SELECT path, mtime FROM pymodfs_node WHERE kind = 'd'"))
+            return [name for name in names if (mnt.path / name).stat().st_mtime_ns != times[name]]
+        self.assert_soon_none(wrong)
 
 
 if __name__ == '__main__':

@@ -15,6 +15,12 @@
  * What was changed through this mount is told to the kernel only where it can't know it already. Besides the cost,
  * each call is a risk: a daemon that is killed inside one hangs with it, until its guard breaks the connection.
  *
+ * Attributes have no lock that the kernel holds from the request to the use of the answer, but for the look-up (or the listing) by which
+ * it comes to know the inode: then there is nothing to invalidate yet, and the answer, which may be older than the change, would
+ * be kept for ever. So the publisher first waits for look-ups in the directory that leads there: their inode is there
+ * afterwards, and later ones read the new state. Answers about inodes that are there the kernel drops by itself when they were
+ * asked for before an invalidation (fs/fuse/inode.c, attr_version).
+ *
  * A name that leads to a directory is expired, not invalidated: the kernel asks again but keeps the entry of one that is still the
  * same, so that who has it as working directory keeps it.
  */
@@ -44,9 +50,12 @@ struct publisher {
 	pthread_t thread;
 	bool failing; /* this thread's own */
 
-	pthread_mutex_t lock; /* guards reader, the making of batches, and these two */
+	pthread_mutex_t lock; /* guards reader, the making of batches, and these */
 	int64_t published;    /* the newest change that is */
 	int64_t saved;        /* the change that the writer publishes */
+	bool may_wait;        /* for the lock of a directory: it isn't the writer who publishes */
+	int64_t quiet_dir; /* no look-up in it is under way that doesn't know of the changes ... */
+	int64_t quiet_for; /* up to this one */
 
 	struct waiters *waiters;
 	atomic_bool stopping;
@@ -62,9 +71,54 @@ static bool is_settled(struct mount *mount, const struct store_change *change, b
 	return own && (change->op != STORE_UPDATE || !mount_listed_lately(mount));
 }
 
-/* Returns whether the kernel knows the directory. */
-static bool invalidate_name(struct mount *mount, const struct store_change *change, bool settled)
+/*
+ * Returns when no look-up and no listing in the directory is under way any more that may have been answered before the change: the
+ * kernel holds the directory's lock until it has used the answer. It is told of a name that no file has.
+ */
+static void wait_for_lookups(
+	struct publisher *publisher, int64_t dir, const struct store_change *change)
 {
+	if (publisher->quiet_dir == dir && change->id <= publisher->quiet_for)
+		return;
+	int64_t newest = change->id;
+	(void)store_last_change(publisher->reader, &newest);
+	fuse_lowlevel_notify_inval_entry(publisher->mount->session, ino_make(INO_DIR, dir), "/", 1);
+	publisher->quiet_dir = dir;
+	publisher->quiet_for = newest;
+}
+
+/* Returns whether the kernel knows the inode. */
+static bool forget_attr(struct publisher *publisher, uint64_t ino, off_t offset)
+{
+	return fuse_lowlevel_notify_inval_inode(publisher->mount->session, ino, offset, 0) == 0;
+}
+
+/* Likewise, of an inode that it did not know: the directory `above` (0: there is none) leads to it. */
+static bool forget_new_attr(struct publisher *publisher, uint64_t ino, off_t offset, int64_t above,
+	const struct store_change *change)
+{
+	if (!above || !publisher->may_wait)
+		return false;
+	wait_for_lookups(publisher, above, change);
+	return forget_attr(publisher, ino, offset);
+}
+
+/* The directory of the change has other entries now, so other times. Returns whether the kernel knows it. */
+static bool invalidate_dir(struct publisher *publisher, const struct store_change *change)
+{
+	struct store_node dir = {.parent = 0};
+	uint64_t ino = ino_make(INO_DIR, change->parent);
+	if (forget_attr(publisher, ino, 0))
+		return true;
+	(void)store_get_node(publisher->reader, change->parent, &dir);
+	return forget_new_attr(publisher, ino, 0, dir.parent, change);
+}
+
+/* Returns whether the kernel knows the directory. */
+static bool invalidate_name(
+	struct publisher *publisher, const struct store_change *change, bool settled)
+{
+	struct mount *mount = publisher->mount;
 	uint64_t parent = ino_make(INO_DIR, change->parent);
 	size_t length = strlen(change->name);
 	int r = 0;
@@ -76,11 +130,9 @@ static bool invalidate_name(struct mount *mount, const struct store_change *chan
 	else
 		r = fuse_lowlevel_notify_inval_entry(mount->session, parent, change->name, length);
 	if (change->op != STORE_UPDATE)
-		r = fuse_lowlevel_notify_inval_inode(mount->session, parent, 0, 0);
-	else if (r < 0 &&
-		 mount->echo) /* it need not have looked at the name to know the directory */
-		r = fuse_lowlevel_notify_inval_inode(mount->session, parent, -1, 0);
-	return r == 0;
+		return invalidate_dir(publisher, change);
+	/* It need not have looked at the name to know the directory. */
+	return r == 0 || (mount->echo && forget_attr(publisher, parent, -1));
 }
 
 /* Is it open or watched, although no name leads to it any more? */
@@ -107,20 +159,26 @@ static void echo_change(
 		echo_add_replaced(mount, change);
 }
 
-/* As above. */
-static bool invalidate_attr(struct mount *mount, const struct store_change *change)
+static uint64_t ino_of_change(const struct store_change *change)
 {
-	uint64_t ino = change->kind == STORE_DIR ? ino_make(INO_DIR, change->node)
-						 : ino_make(INO_VERSION, change->version);
-	return fuse_lowlevel_notify_inval_inode(mount->session, ino, -1, 0) == 0;
+	return change->kind == STORE_DIR ? ino_make(INO_DIR, change->node)
+					 : ino_make(INO_VERSION, change->version);
+}
+
+/* Returns whether the kernel knows the file. */
+static bool invalidate_node(struct publisher *publisher, const struct store_change *change)
+{
+	uint64_t ino = ino_of_change(change);
+	return forget_attr(publisher, ino, -1) ||
+	       forget_new_attr(publisher, ino, -1, change->parent, change);
 }
 
 static void publish_one(
 	struct publisher *publisher, const struct store_change *change, bool own, bool settled)
 {
 	struct mount *mount = publisher->mount;
-	bool known = change->op == STORE_ATTR ? invalidate_attr(mount, change)
-					      : invalidate_name(mount, change, settled);
+	bool known = change->op == STORE_ATTR ? invalidate_node(publisher, change)
+					      : invalidate_name(publisher, change, settled);
 	tree_published(mount->tree, change->node, change->version);
 	echo_change(mount, change, own, known);
 	feed_add(mount->feed, change);
@@ -146,10 +204,12 @@ static int publish_change(void *arg, const struct store_change *change)
 }
 
 /* Can the change, one of our own, be published without a call that may wait for the lock of a directory? */
-static bool is_quiet(struct mount *mount, const struct store_change *change)
+static bool is_quiet(struct publisher *publisher, const struct store_change *change)
 {
+	struct mount *mount = publisher->mount;
 	if (change->op == STORE_ATTR)
-		return change->kind != STORE_DIR;
+		return change->kind != STORE_DIR &&
+		       forget_attr(publisher, ino_of_change(change), -1);
 	return change->op == STORE_UPDATE && is_settled(mount, change, true) &&
 	       !(makes_bytecode_stale(change) &&
 		       pycache_has_module(mount, change->parent, change->name));
@@ -160,7 +220,7 @@ static int publish_saved(void *arg, const struct store_change *change)
 {
 	struct publisher *publisher = arg;
 	if (change->id != publisher->saved || !store_is_own(publisher->mount->store, change->id) ||
-		!is_quiet(publisher->mount, change))
+		!is_quiet(publisher, change))
 		return 1;
 	publish_one(publisher, change, true, true);
 	return 0;
@@ -170,6 +230,7 @@ static int publish_saved(void *arg, const struct store_change *change)
 static int publish(
 	struct publisher *publisher, int (*one)(void *arg, const struct store_change *change))
 {
+	publisher->may_wait = one == publish_change;
 	feed_begin(publisher->mount->feed);
 	int r = store_changes(publisher->reader, publisher->published, one, publisher);
 	feed_end(publisher->mount->feed, publisher->published);
