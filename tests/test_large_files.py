@@ -4,7 +4,7 @@ import errno
 import os
 import unittest
 
-from tests.support import TestCase, pymodfs
+from tests.support import TestCase, pymodfs, run
 
 LARGE = (2 << 30) + 1
 TAIL = 1 << 20
@@ -156,6 +156,29 @@ class LargeFileTest(TestCase):
         self.path.write_bytes(b'x' + bytes(10000))
         self.assertEqual(self.schema(), 2)
         self.assertEqual(self.path.read_bytes(), b'x' + bytes(10000))
+
+    def test_what_somebody_else_wrote_into_its_row_is_damage_and_not_another_content(self):
+        self.path.write_bytes(b'x' * 20000)
+        for content in (b'short', bytes(8) + b'rest', bytes(7) + b'\1' + b'y' * 19000, bytes(9) + b'begins with a zero'):
+            with self.subTest(content=content[:20]):
+                self.mnt.umount()
+                self.mnt.database.execute('UPDATE pymodfs_resource SET content = ?', (content,))
+                self.mnt.mount()
+                if content == bytes(8) + b'rest':  # this is what a file of 4 bytes and zeros looks like
+                    self.assertEqual(self.path.read_bytes(), b'rest' + bytes(19996))
+                else:
+                    self.assertEqual(outcome(self.path.read_bytes), 'EUCLEAN')
+
+    def test_a_dump_of_the_database_has_it_whole(self):
+        self.make(size=TAIL)
+        self.mnt.umount()
+        dump = self.mnt.database.shell('.dump')
+        again = self.dir / 'again.db'
+        run('/usr/bin/sqlite3', '-batch', '-bail', again, input=dump)
+        copy = self.mount(database=again, mountpoint='copy')
+        self.assertEqual((copy.path / 'large.bin').read_bytes(), b'start' + bytes(TAIL - 5))
+        (copy.path / 'large.bin').write_bytes(b'new')
+        self.assertEqual((copy.path / 'a.py').read_text(), 'V = 1\n')
 
     def test_a_save_of_the_same_content_is_no_new_version(self):
         self.make(size=TAIL)

@@ -4,6 +4,7 @@
  *
  * A content that is stored as it is has the file's size. One of any other size is without its zeros: eight bytes say, the highest first,
  * where the rest stands in the file; the rest follows. That is done where it saves ZEROS_LEAST bytes, so the two can't be confused.
+ * What has another size and isn't like that was written by somebody else and is damage: it is not guessed at.
  */
 #include "store-private.h"
 
@@ -125,21 +126,30 @@ void stored_finish(struct stored *stored)
 	free(stored->made);
 }
 
+/* Could stored_sparse() have made it? */
+static bool is_sparse(const char *data, size_t size, int64_t length)
+{
+	uint64_t start, rest = size - HEAD;
+	if (size < HEAD || length < ZEROS_LEAST || rest > (uint64_t)(length - ZEROS_LEAST))
+		return false;
+	memcpy(&start, data, HEAD);
+	return be64toh(start) <= (uint64_t)length - rest &&
+	       (!rest || (data[HEAD] && data[size - 1]));
+}
+
 int content_init(struct store_content *content, void *data, size_t size, int64_t length)
 {
 	if (!length || (int64_t)size == length) { /* 0: it is whole, whatever its size */
 		*content = (struct store_content){data, size, 0, (int64_t)size};
 		return 0;
 	}
-	uint64_t head = 0;
-	if (size >= HEAD)
-		memcpy(&head, data, HEAD);
-	head = be64toh(head);
-	if (size < HEAD || head > (uint64_t)length || size - HEAD > (uint64_t)length - head)
+	if (!is_sparse(data, size, length))
 		return store_fail(-EUCLEAN, "the database is damaged: %zu bytes of a file of %lld",
 			size, (long long)length);
+	uint64_t head;
+	memcpy(&head, data, HEAD);
 	size -= HEAD;
 	memmove(data, (char *)data + HEAD, size);
-	*content = (struct store_content){data, size, (int64_t)head, length};
+	*content = (struct store_content){data, size, (int64_t)be64toh(head), length};
 	return 0;
 }

@@ -1,6 +1,7 @@
 """A mount of a PostgreSQL database: saves and SQL are the same event, also when the server goes and comes back."""
 
 import errno
+import os
 import unittest
 
 from tests.support import TestCase, is_mounted, pymodfs, python, wait_until
@@ -47,6 +48,30 @@ class PostgresMountTest(TestCase):
         self.assertEqual((self.mnt / 'new/data.bin').read_bytes(), bytes(range(256)))
         (self.mnt / 'b.py').unlink()
         self.assertEqual(self.sql('SELECT count(*) FROM module'), '1\n')
+
+    def test_a_plain_file_is_kept_without_the_zeros_that_it_begins_and_ends_with(self):
+        path, size = self.mnt / 'large.bin', 3 << 30
+        path.write_bytes(b'x' + bytes(100))
+        self.assertEqual(self.sql("SELECT value FROM pymodfs_setting WHERE key = 'schema'"), '1\n')
+        self.sql("UPDATE pymodfs_setting SET value = '1' WHERE key = 'resource_history'")
+        with open(path, 'wb', 0) as file:
+            os.pwrite(file.fileno(), b'far', size)
+        self.assertEqual(self.sql("SELECT value FROM pymodfs_setting WHERE key = 'schema'"), '2\n')
+        self.assertEqual(self.sql('SELECT length(content) FROM pymodfs_resource'), '11\n')
+        pymodfs('umount', self.mnt)
+        pymodfs('mount', self.url, self.mnt)
+        self.assertEqual(path.stat().st_size, size + 3)
+        with open(path, 'rb', 0) as file:
+            self.assertEqual(os.pread(file.fileno(), 10, size - 3), bytes(3) + b'far')
+            self.assertEqual(os.pread(file.fileno(), 10, 0), bytes(10))
+        os.truncate(path, 100000)
+        self.assertEqual(path.read_bytes(), bytes(100000))
+        path.write_bytes(bytes(5000) + b'middle' + bytes(5000))
+        self.assertEqual(path.read_bytes(), bytes(5000) + b'middle' + bytes(5000))
+        path.write_bytes(b'small')
+        old = [part.read_bytes() for part in (self.mnt / '.pymodfs/history/large.bin').iterdir() if part.stat().st_size < size]
+        self.assertIn(bytes(5000) + b'middle' + bytes(5000), old)
+        self.assertIn(b'x' + bytes(100), old)
 
     def test_what_a_text_column_cannot_hold_is_an_error_of_the_save(self):
         (self.mnt / 'a.py').write_text('old\n')
