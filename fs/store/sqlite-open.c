@@ -130,6 +130,14 @@ int sqlite_open(struct store *store, bool write, struct db **ret_db)
 		free(db);
 		return err;
 	}
+	int code = sqlite3_prepare_v3(
+		db->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT, &db->rollback, NULL);
+	if (code != SQLITE_OK) {
+		err = sqlite_fail(db->handle, code);
+		sqlite3_close(db->handle);
+		free(db);
+		return err;
+	}
 	bound_cache(store, db->handle);
 	if (!write)
 		sqlite3_exec(db->handle, "PRAGMA query_only = 1", NULL, NULL, NULL);
@@ -143,6 +151,7 @@ void sqlite_close(struct db *base)
 	struct sqlite_db *db = (struct sqlite_db *)base;
 	for (int i = 0; i < N_SQL; i++)
 		sqlite3_finalize(db->statements[i]);
+	sqlite3_finalize(db->rollback);
 	sqlite3_close(db->handle);
 	free(db);
 }

@@ -71,13 +71,32 @@ static int bind_values(sqlite3_stmt *statement, const struct db_value *values, s
 	return code;
 }
 
+/* A text or blob for which there is no memory reads as none: nobody may take that for what is there. */
+static bool is_readable(sqlite3_stmt *statement)
+{
+	for (int i = 0; i < sqlite3_column_count(statement); i++) {
+		int type = sqlite3_column_type(statement, i);
+		if (type == SQLITE_TEXT && !sqlite3_column_text(statement, i))
+			return false;
+		if (type == SQLITE_BLOB && !sqlite3_column_blob(statement, i) &&
+			sqlite3_errcode(sqlite3_db_handle(statement)) == SQLITE_NOMEM)
+			return false;
+	}
+	return true;
+}
+
 /* SQLITE_DONE, an error, or SQLITE_ROW with what fn returned in *ret_stop. */
 static int step_rows(sqlite3_stmt *statement, db_row_fn *fn, void *arg, int *ret_stop)
 {
 	const struct sqlite_row row = {.row = {&sqlite_engine}, .statement = statement};
 	int code;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+		if (!is_readable(statement))
+			return SQLITE_NOMEM;
 		*ret_stop = fn ? fn(arg, &row.row) : 0;
+		/* A number that was asked for as text. */
+		if (!*ret_stop && sqlite3_errcode(sqlite3_db_handle(statement)) == SQLITE_NOMEM)
+			return SQLITE_NOMEM;
 		if (*ret_stop)
 			break;
 	}
@@ -111,11 +130,14 @@ static int execute(struct sqlite_db *db, const char *text)
 	return code == SQLITE_OK ? 0 : sqlite_fail(db->handle, code);
 }
 
+/* Prepared beforehand: it is wanted when there is no memory, and a transaction that stays keeps everybody's lock. */
 static void sqlite_rollback(struct db *base)
 {
 	struct sqlite_db *db = (struct sqlite_db *)base;
-	if (!sqlite3_get_autocommit(db->handle))
-		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	if (sqlite3_get_autocommit(db->handle))
+		return;
+	sqlite3_step(db->rollback);
+	sqlite3_reset(db->rollback);
 }
 
 /* A deferred transaction has no snapshot before its first read. */

@@ -11,6 +11,7 @@ struct sqlite_db {
 	struct db db;
 	sqlite3 *handle;
 	sqlite3_stmt *statements[N_SQL]; /* prepared when first used */
+	sqlite3_stmt *rollback;
 	int64_t affected;
 	int64_t deadline; /* until when a transaction waits to begin; store_now_ms() */
 };
