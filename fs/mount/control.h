@@ -7,11 +7,11 @@
 #ifndef PYMODFS_CONTROL_H
 #define PYMODFS_CONTROL_H
 
+#include "../store/table.h"
 #include "mount.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <uthash.h>
 
 enum control_kind {
 	CONTROL_ROOT = 1, /* these first six have their kind as their number */

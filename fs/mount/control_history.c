@@ -179,6 +179,10 @@ static int add_name(void *arg, const char *text)
 		return -ENOMEM;
 	memcpy(name->text, text, size);
 	HASH_ADD_STR(names->seen, text, name);
+	if (!is_in_table(hh, name)) {
+		free(name);
+		return -ENOMEM;
+	}
 	return control_listing_add(names->listing, text, S_IFDIR);
 }
 

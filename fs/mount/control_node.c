@@ -97,7 +97,15 @@ struct control_node *control_look_up(struct control *control, enum control_kind 
 		node->key = copy;
 		node->path = copy + head;
 		HASH_ADD(by_id, control->by_id, id, sizeof(node->id), node);
-		HASH_ADD_KEYPTR(by_key, control->by_key, node->key, (unsigned)length, node);
+		if (is_in_table(by_id, node))
+			HASH_ADD_KEYPTR(by_key, control->by_key, node->key, (unsigned)length, node);
+		if (!is_in_table(by_id, node) || !is_in_table(by_key, node)) {
+			if (is_in_table(by_id, node))
+				HASH_DELETE(by_id, control->by_id, node);
+			free(copy);
+			free(node);
+			return NULL;
+		}
 	}
 	node->lookups++;
 	node->attr = *attr;

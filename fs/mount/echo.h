@@ -15,8 +15,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <uthash.h>
 
+#include "../store/table.h"
 #include "mount.h"
 
 #define ECHO_DIR ".echo" /* in .pymodfs; there for the echo's process only */

@@ -8,12 +8,12 @@
 #ifndef PYMODFS_PYCACHE_H
 #define PYMODFS_PYCACHE_H
 
+#include "../store/table.h"
 #include "mount.h"
 
 #include <limits.h>
 #include <pthread.h>
 #include <sys/stat.h>
-#include <uthash.h>
 
 #define SUFFIXES_MAX 32 /* endings of .pyc files that are remembered, `.cpython-311.pyc` */
 #define SUFFIX_SIZE 48

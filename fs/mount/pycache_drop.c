@@ -81,7 +81,10 @@ static struct pydir *find_scanned(struct pycache *cache, int64_t id)
 		return NULL;
 	dir->id = id;
 	HASH_ADD(hh, cache->scanned, id, sizeof(dir->id), dir);
-	return dir;
+	if (is_in_table(hh, dir))
+		return dir;
+	free(dir);
+	return NULL;
 }
 
 /* Learns from what others have left in the directory. */

@@ -64,6 +64,10 @@ void pylink_begin(struct pycache *cache, int64_t dir)
 			return;
 		young->dir = dir;
 		HASH_ADD(hh, cache->young, dir, sizeof(young->dir), young);
+		if (!is_in_table(hh, young)) {
+			free(young);
+			return;
+		}
 	}
 	young->written = clock_monotonic();
 }

@@ -66,7 +66,10 @@ static int set_key(struct pycache *cache, struct pynode *node, const char *name)
 	node->key = copy;
 	node->name = strchr(copy, '/') + 1;
 	HASH_ADD_KEYPTR(by_key, cache->by_key, node->key, (unsigned)length, node);
-	return 0;
+	if (is_in_table(by_key, node))
+		return 0;
+	free(copy);
+	return -ENOMEM;
 }
 
 static struct pynode *node_create(struct pycache *cache, struct pynode *parent, const char *name)
@@ -82,6 +85,12 @@ static struct pynode *node_create(struct pycache *cache, struct pynode *parent, 
 		return NULL;
 	}
 	HASH_ADD(by_id, cache->by_id, id, sizeof(node->id), node);
+	if (!is_in_table(by_id, node)) {
+		HASH_DELETE(by_key, cache->by_key, node);
+		free(node->key);
+		free(node);
+		return NULL;
+	}
 	if (parent)
 		parent->refs++;
 	return node;

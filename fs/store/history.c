@@ -10,11 +10,11 @@
 #include "store-private.h"
 
 #include "error.h"
+#include "table.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 /* Begins a snapshot unless the reader is in one; *ret_begun says so. */
 static int begin(struct store_reader *reader, bool *ret_begun)
@@ -163,7 +163,10 @@ static int take_changed(void *arg, const struct db_row *row)
 	strcpy(changed->name, name);
 	before_from_row(&changed->before, row);
 	HASH_ADD_STR(list->changed, name, changed);
-	return 0;
+	if (is_in_table(hh, changed))
+		return 0;
+	free(changed);
+	return store_fail(-ENOMEM, "out of memory");
 }
 
 static int pass_unchanged(void *arg, const struct store_entry *entry)

@@ -26,6 +26,10 @@ struct content *content_open(struct tree *tree, const struct store_node *node)
 		content->version = node->version;
 		content->node = *node;
 		HASH_ADD(hh, tree->contents, version, sizeof(content->version), content);
+		if (!is_in_table(hh, content)) {
+			free(content);
+			return NULL;
+		}
 	}
 	content->files++;
 	return content;

@@ -29,7 +29,10 @@ struct draft *draft_create(struct tree *tree, enum draft_state state, enum store
 	draft->gid = tree->options.gid;
 	draft->atime = draft->mtime = draft->ctime = clock_real();
 	HASH_ADD(by_ino, tree->drafts_by_ino, ino, sizeof(draft->ino), draft);
-	return draft;
+	if (is_in_table(by_ino, draft))
+		return draft;
+	free(draft);
+	return NULL;
 }
 
 void draft_release(struct tree *tree, struct draft *draft)
@@ -69,13 +72,17 @@ static struct place *place_create(int64_t parent, const char *name)
 
 struct draft *draft_find_name(struct tree *tree, int64_t parent, const char *name)
 {
-	if (!tree->drafts_by_name)
-		return NULL;
-	struct place *key = place_create(parent, name);
+	/* Needs no memory: who is told that there is none may keep that for ever. */
+	union {
+		struct place place;
+		char room[sizeof(struct place) + STORE_NAME_MAX + 1];
+	} key;
 	struct draft *draft = NULL;
-	if (key)
-		HASH_FIND(by_name, tree->drafts_by_name, key, place_size(name), draft);
-	free(key);
+	if (!tree->drafts_by_name || strlen(name) > STORE_NAME_MAX)
+		return NULL;
+	key.place.parent = parent;
+	strcpy(key.place.name, name);
+	HASH_FIND(by_name, tree->drafts_by_name, &key, place_size(name), draft);
 	return draft;
 }
 
@@ -83,7 +90,7 @@ static void draft_name(struct tree *tree, struct draft *draft)
 {
 	struct place *place = draft->place;
 	HASH_ADD_KEYPTR(by_name, tree->drafts_by_name, place, place_size(place->name), draft);
-	draft->named = true;
+	draft->named = is_in_table(by_name, draft);
 }
 
 int draft_set_name(
@@ -97,7 +104,7 @@ int draft_set_name(
 	draft->place = place;
 	if (named)
 		draft_name(tree, draft);
-	return 0;
+	return draft->named == named ? 0 : -ENOMEM;
 }
 
 void draft_trade_places(struct tree *tree, struct draft *a, struct draft *b)
@@ -135,7 +142,7 @@ void draft_bind(struct tree *tree, struct draft *draft, int64_t node)
 	if (draft_find_node(tree, node))
 		return; /* another one is the shared draft of that node; this one only ends its life */
 	HASH_ADD(by_node, tree->drafts_by_node, node, sizeof(draft->node), draft);
-	draft->in_by_node = true;
+	draft->in_by_node = is_in_table(by_node, draft); /* else its writer shares it with nobody */
 }
 
 void draft_unbind(struct tree *tree, struct draft *draft)

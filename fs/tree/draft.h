@@ -8,8 +8,7 @@
 #ifndef PYMODFS_DRAFT_H
 #define PYMODFS_DRAFT_H
 
-#include <uthash.h>
-
+#include "../store/table.h"
 #include "tree.h"
 
 enum draft_state {
