@@ -6,6 +6,9 @@
  *
  * The kernel signals the guard when the daemon's main thread has ended (PR_SET_PDEATHSIG goes with the thread that forked). It never
  * asks the mount anything, or it could hang itself. A daemon that ends by itself kills its guard first.
+ *
+ * The number of a connection that is gone is soon another one's. So the guard opens what breaks it, sees then that the number is still its
+ * mount's, and only waits after that: what it has open is of that connection and no other (fs/fuse/control.c, i_private).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,16 +65,20 @@ static int find_connection(const char *mountpoint)
 	return found;
 }
 
-/* Its owner may do the first, where the control file system is mounted; only root the second. The dead mount stays. */
-static void break_connection(int connection, const char *mountpoint)
+static int open_abort(int connection)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%d/abort", connection);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "1", 1) != 1)
+	return open(path, O_WRONLY | O_CLOEXEC);
+}
+
+/* Its owner may do the first, where the control file system is mounted; only root the second. The dead mount stays. */
+static void break_connection(int abort, int connection, const char *mountpoint)
+{
+	if (abort >= 0 && write(abort, "1", 1) == 1)
+		return;
+	if (find_connection(mountpoint) == connection)
 		(void)umount2(mountpoint, MNT_FORCE | UMOUNT_NOFOLLOW);
-	if (fd >= 0)
-		close(fd);
 }
 
 static _Noreturn void guard_run(
@@ -85,8 +92,10 @@ static _Noreturn void guard_run(
 	if (getppid() == pid)
 		sigwait(death, &signal_number);
 	int connection = find_connection(mountpoint);
-	if (connection >= 0 && poll(&ended, 1, END_TIMEOUT_MS) == 0)
-		break_connection(connection, mountpoint);
+	int abort = connection < 0 ? -1 : open_abort(connection);
+	if (connection >= 0 && find_connection(mountpoint) == connection &&
+		poll(&ended, 1, END_TIMEOUT_MS) == 0)
+		break_connection(abort, connection, mountpoint);
 	_exit(0);
 }
 
