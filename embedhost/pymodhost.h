@@ -91,7 +91,9 @@ PYMODHOST_API void pymodhost_config_set_signals(struct pymodhost_config *config,
 PYMODHOST_API int pymodhost_config_set_bytecode_dir(
 	struct pymodhost_config *config, const char *dir);
 
-/* The program's name as sys.executable and error messages know it. Default: found by Python. */
+/* The program's name as sys.executable and error messages know it; what multiprocessing starts, and by whose
+ * place Python finds its library: bin/python3 of a virtual environment makes it use that. Default: the
+ * interpreter that the library was built with. */
 PYMODHOST_API int pymodhost_config_set_program(struct pymodhost_config *config, const char *name);
 
 /* ---- life ---- */

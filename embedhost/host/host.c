@@ -35,10 +35,11 @@ void host_leave(struct visit_python *visit)
 
 static PyStatus config_set_strings(PyConfig *to, const struct pymodhost_config *from)
 {
-	PyStatus status = PyStatus_Ok();
+	PyStatus status;
 
-	if (from->program)
-		status = PyConfig_SetBytesString(to, &to->program_name, from->program);
+	/* Python would take the first python3 in PATH, which may be another one. */
+	status = PyConfig_SetBytesString(
+		to, &to->program_name, from->program ? from->program : PYMODHOST_PYTHON);
 	if (!PyStatus_Exception(status) && from->bytecode_dir)
 		status = PyConfig_SetBytesString(to, &to->pycache_prefix, from->bytecode_dir);
 	return status;

@@ -3,6 +3,16 @@
 #include "main.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+static int config_set_venv(struct pymodhost_config *config)
+{
+	char *program = venv_python();
+	int code = program ? pymodhost_config_set_program(config, program) : 0;
+
+	free(program);
+	return code;
+}
 
 static struct pymodhost_config *config_of(const struct options *options, char **argv)
 {
@@ -16,6 +26,8 @@ static struct pymodhost_config *config_of(const struct options *options, char **
 	if (code == 0)
 		code = pymodhost_config_set_argv(
 			config, options->argc, (const char *const *)options->argv);
+	if (code == 0 && !options->isolated)
+		code = config_set_venv(config);
 	if (code == 0) {
 		pymodhost_config_set_isolated(config, options->isolated);
 		pymodhost_config_set_signals(config, true);

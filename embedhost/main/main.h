@@ -35,6 +35,9 @@ bool signals_check(int *ret_status);
 bool signals_take_reload(void);
 void signals_set_ticking(bool ticking);
 
+/* venv.c: the program of the active virtual environment; NULL: there is none that can be used */
+char *venv_python(void);
+
 /* loop.c */
 int loop_run(struct pymodhost *host, const struct options *options);
 

@@ -5,7 +5,7 @@ import re
 import signal
 import unittest
 
-from tests.support import PYMODHOST, Process, TestCase, environment, run, wait_until
+from tests.support import PYMODHOST, PYTHON, Process, TestCase, environment, run, wait_until
 
 TICKING = """
 import os
@@ -55,6 +55,45 @@ class Scripts(ProgramCase):
         self.assertIn('ZeroDivisionError: division by zero', found)
         self.assertIn('return 1 / 0  # here', found)
         self.assertIn(f'File "{script}", line 3', found)
+
+    def test_other_processes_run_the_interpreter_that_the_host_was_built_with(self):
+        (self.dir / 'bin').mkdir()
+        decoy = self.write('bin/python3', '#!/bin/sh\necho decoy\nexit 9\n')
+        decoy.chmod(0o755)
+        script = self.write('script.py', """
+            import concurrent.futures, multiprocessing, subprocess, sys
+            def work(x):
+                return x * 2, sys.version
+            if __name__ == '__main__':
+                for method in 'fork', 'spawn', 'forkserver':
+                    context = multiprocessing.get_context(method)
+                    with context.Pool(1) as pool:
+                        assert pool.map(work, [1]) == [(2, sys.version)], method
+                    with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+                        assert list(pool.map(work, [1])) == [(2, sys.version)], method
+                command = [sys.executable, '-c', 'import sys; print(sys.version)']
+                assert subprocess.run(command, capture_output=True, text=True).stdout.strip() == sys.version
+                print(sys.executable)
+        """.replace('\n            ', '\n'))
+        env = environment(PATH=f'{decoy.parent}:/usr/bin:/bin')
+        for options in ([], ['-I']):
+            self.assertEqual(run(PYMODHOST, *options, script, env=env).stdout, '/usr/bin/python3.11\n')
+
+    def test_the_packages_of_the_active_virtual_environment_are_found(self):
+        venv = self.dir / 'venv'
+        run(PYTHON, '-m', 'venv', '--without-pip', venv)
+        package = self.write('venv/lib/python3.11/site-packages/only_there.py', 'X = 5')
+        script = self.write('script.py', 'import sys\ntry: import only_there; print(only_there.__file__, sys.executable)\n'
+                                         'except ImportError: print("none")')
+        env = environment(VIRTUAL_ENV=venv)
+        self.assertEqual(run(PYMODHOST, script, env=env).stdout, f'{package} {venv}/bin/python3\n')
+        self.assertEqual(run(PYMODHOST, '-I', script, env=env).stdout, 'none\n')
+        self.assertEqual(run(PYMODHOST, script, env=environment(VIRTUAL_ENV=None)).stdout, 'none\n')
+        (venv / 'bin/python3').unlink()
+        self.write('venv/bin/python3', '').chmod(0o755)
+        found = run(PYMODHOST, script, env=env)
+        self.assertEqual(found.stdout, 'none\n')
+        self.assertEqual(found.stderr, f'pymodhost: VIRTUAL_ENV: {venv} was not made by /usr/bin/python3.11: its packages are not used\n')
 
     def test_finalisation_is_complete(self):
         script = self.write('script.py', 'import atexit, sys, threading\n'
