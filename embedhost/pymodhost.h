@@ -126,8 +126,9 @@ PYMODHOST_API int pymodhost_fd(struct pymodhost *host);
 
 /* Applies everything that changed as one transaction. Nothing to do costs about as much as reading
  * a variable. On -ENOEXEC the old code stays in effect, whole; the change is tried again with the
- * next one. ret_report may be NULL; else it is set on success and on -ENOEXEC, to be destroyed by
- * the caller. */
+ * next one. While another thread applies a change it waits for a tenth of a second at most, and then
+ * returns 0 with nothing changed: the descriptor stays readable. ret_report may be NULL; else it is
+ * set on success and on -ENOEXEC, to be destroyed by the caller. */
 PYMODHOST_API int pymodhost_poll(struct pymodhost *host, struct pymodhost_report **ret_report);
 
 /* ---- modules ---- */

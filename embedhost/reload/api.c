@@ -2,20 +2,41 @@
 /*
  * What can be asked of the engine. One thread at a time is in here; it waits for the lock without
  * the GIL. A call from within a batch (a module's body or a hook that polls) does nothing.
+ *
+ * A body may wait for another thread: for one that it has started, or for a lock. So who polls waits
+ * for a batch only for a moment, and who wants a certain module in effect waits until the batch is
+ * over, but not if the batch may have started the thread.
  */
 #include "batch.h"
 
-static bool api_enter(void)
+#define POLL_MICROSECONDS 100000
+
+static bool started_meanwhile(void)
+{
+	return PyEval_GetFrame() && PyThreadState_Get()->id > engine->newest;
+}
+
+static bool api_lock(bool brief)
+{
+	PyLockStatus got;
+
+	if (PyThread_acquire_lock(engine->lock, NOWAIT_LOCK))
+		return true;
+	if (!brief && started_meanwhile())
+		return false;
+	Py_BEGIN_ALLOW_THREADS got =
+		PyThread_acquire_lock_timed(engine->lock, brief ? POLL_MICROSECONDS : -1, 0);
+	Py_END_ALLOW_THREADS return got == PY_LOCK_ACQUIRED;
+}
+
+static bool api_enter(bool brief)
 {
 	unsigned long self = PyThread_get_thread_ident();
 
-	if (engine->owner == self)
+	if (engine->owner == self || !api_lock(brief))
 		return false;
-	if (!PyThread_acquire_lock(engine->lock, NOWAIT_LOCK)) {
-		Py_BEGIN_ALLOW_THREADS PyThread_acquire_lock(engine->lock, WAIT_LOCK);
-		Py_END_ALLOW_THREADS
-	}
 	engine->owner = self;
+	engine->newest = frames_newest_thread();
 	engine->handled = PyErr_GetHandledException();
 	PyErr_SetHandledException(NULL);
 	return true;
@@ -32,13 +53,25 @@ static PyObject *api_leave(struct report *report)
 	return (PyObject *)report;
 }
 
-static struct report *api_begin(bool *ret_entered)
+static void report_refusal(struct report *report)
+{
+	PyErr_SetString(PyExc_RuntimeError,
+		"another thread's reload runs, which may have started this thread and wait for it: "
+		"nothing was done");
+	if (report_add_error(report, engine->empty) < 0)
+		PyErr_Clear();
+}
+
+static struct report *api_begin(bool brief, bool *ret_entered)
 {
 	struct report *report = report_create();
 
-	*ret_entered = report && api_enter();
-	if (report && !*ret_entered)
-		report->seconds = 0;
+	*ret_entered = report && api_enter(brief);
+	if (!report || *ret_entered)
+		return report;
+	report->seconds = 0;
+	if (!brief && engine->owner != PyThread_get_thread_ident())
+		report_refusal(report);
 	return report;
 }
 
@@ -79,7 +112,7 @@ out:
 static PyObject *apply(PyObject *force)
 {
 	bool entered;
-	struct report *report = api_begin(&entered);
+	struct report *report = api_begin(!force, &entered);
 
 	if (!entered)
 		return (PyObject *)report;
@@ -96,7 +129,7 @@ PyObject *engine_poll(void)
 static PyObject *fail(PyObject *module, PyObject *exception, const char *text)
 {
 	bool entered;
-	struct report *report = api_begin(&entered);
+	struct report *report = api_begin(true, &entered);
 
 	if (!report)
 		return NULL;
@@ -145,7 +178,7 @@ PyObject *engine_unload(PyObject *name)
 
 	if (!PyDict_GetItemWithError(engine->modules, name))
 		return fail(name, PyExc_ModuleNotFoundError, "module %R is not loaded");
-	report = api_begin(&entered);
+	report = api_begin(false, &entered);
 	if (!entered)
 		return (PyObject *)report;
 	changed = PySet_New(NULL);
@@ -162,7 +195,7 @@ PyObject *engine_unload(PyObject *name)
 PyObject *engine_load(PyObject *name)
 {
 	bool entered;
-	struct report *report = api_begin(&entered);
+	struct report *report = api_begin(true, &entered);
 	uint64_t order = engine->order;
 	PyObject *module;
 

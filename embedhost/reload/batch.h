@@ -180,6 +180,7 @@ void class_move_registrations(struct batch *batch);
 /* frames.c */
 struct _PyInterpreterFrame;
 int frames_walk(int (*fn)(struct _PyInterpreterFrame *frame, void *data), void *data);
+uint64_t frames_newest_thread(void); /* its id; those of later ones are greater */
 int frames_move_threads(struct batch *batch);
 int frames_move_inside(struct batch *batch, PyObject *object);
 struct _PyInterpreterFrame *frame_inside(PyObject *object); /* NULL if it has none */

@@ -86,6 +86,7 @@ struct engine {
 	PyObject *handled; /* what the caller was handling when it called: no part of a failure */
 	PyThread_type_lock lock;
 	unsigned long owner; /* thread that has lock, or 0 */
+	uint64_t newest;     /* the thread made last when it took it */
 	uint64_t order, looks;
 	void (*event_fn)(PyObject *event, void *data);
 	void *event_data;

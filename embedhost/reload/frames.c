@@ -31,6 +31,16 @@ int frames_walk(int (*fn)(struct _PyInterpreterFrame *frame, void *data), void *
 	return result;
 }
 
+uint64_t frames_newest_thread(void)
+{
+	uint64_t id;
+
+	PyThread_acquire_lock(_PyRuntime.interpreters.mutex, WAIT_LOCK);
+	id = PyInterpreterState_ThreadHead(PyInterpreterState_Get())->id;
+	PyThread_release_lock(_PyRuntime.interpreters.mutex);
+	return id;
+}
+
 static int frame_move(struct batch *batch, PyObject *owner, _PyInterpreterFrame *frame)
 {
 	PyObject *globals = frame->f_globals, *mapped;

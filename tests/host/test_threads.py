@@ -290,6 +290,69 @@ class Free(HostCase):
             eq((sys.ran, m.X, sorted(len(r.reloaded) for r in reports)), (2, 2, [0] * 5 + [1]))
         """)
 
+    def test_a_body_may_wait_for_a_thread_that_polls(self):
+        self.host("""
+            import concurrent.futures
+            sys.pool = concurrent.futures.ThreadPoolExecutor(1)
+            sys.pool.submit(int).result()
+            write('m', 'X = 1')
+            import m
+            write('m', '''
+                import pymodhost, sys, threading
+                def ask():
+                    global reports
+                    reports = [pymodhost.poll(), pymodhost.load('json'), pymodhost.reload('m'), pymodhost.reload_all(), pymodhost.unload('m')]
+                thread = threading.Thread(target=ask)
+                thread.start()
+                thread.join()
+                waited = sys.pool.submit(pymodhost.poll).result()
+                X = 2
+            ''')
+            good('m')
+            eq((m.X, list(m.waited.errors), list(m.waited.reloaded)), (2, [], []))
+            eq([[str(error)[:12] for error in report.errors] for report in m.reports], [[], [], *[['RuntimeError']] * 3])
+            eq([list(report.reloaded) for report in m.reports], [[]] * 5)
+        """)
+
+    def test_a_body_may_wait_for_a_lock_that_a_thread_holds_that_polls(self):
+        self.host("""
+            import threading
+            sys.lock, sys.going, sys.held = threading.Lock(), threading.Event(), threading.Event()
+            write('m', 'X = 1')
+            import m
+            write('m', 'import sys; sys.going.set(); sys.lock.acquire(); X = 2')
+            def polling():
+                with sys.lock:
+                    sys.held.set()
+                    sys.going.wait()
+                    reports.append(pymodhost.poll())
+            reports = []
+            thread = threading.Thread(target=polling)
+            thread.start()
+            sys.held.wait()
+            good('m')
+            thread.join()
+            eq((m.X, list(reports[0].reloaded), list(reports[0].errors)), (2, [], []))
+        """)
+
+    def test_what_was_started_before_a_reload_waits_for_it_and_reloads(self):
+        self.host("""
+            import threading
+            write({'m': 'X = 1', 'n': 'import sys; sys.ran = getattr(sys, "ran", 0) + 1'})
+            import m, n
+            sys.going, sys.go = threading.Event(), threading.Event()
+            def reloading():
+                sys.go.wait()
+                reports.append(pymodhost.reload('n'))
+            reports = []
+            thread = threading.Thread(target=reloading)
+            thread.start()
+            write('m', 'import sys, time; sys.go.set(); time.sleep(0.3); X = sys.ran')
+            good('m')
+            thread.join()
+            eq((m.X, sys.ran, list(reports[0].reloaded)), (1, 2, ['n']))
+        """)
+
     def test_a_poll_in_another_thread_than_the_main_one(self):
         self.host("""
             import threading
