@@ -414,6 +414,7 @@ static void batch_finish(struct batch *batch)
 	map_finish(&batch->codes);
 	map_finish(&batch->taken);
 	map_finish(&batch->young);
+	map_finish(&batch->due);
 	Py_CLEAR(batch->caches);
 	Py_CLEAR(batch->rehash);
 	Py_CLEAR(batch->hidden);

@@ -55,6 +55,7 @@ struct mapping {
 
 enum change_kind {
 	CHANGE_DICT,
+	CHANGE_VALUE,
 	CHANGE_SLOT,
 	CHANGE_RAW,
 	CHANGE_CLASS,
@@ -100,6 +101,7 @@ struct batch {
 	struct mapping *map;   /* new object -> the old one that it becomes */
 	struct mapping *taken; /* the other way round */
 	struct mapping *young; /* functions and classes made since the batch began */
+	struct mapping *due;   /* keys made by the bodies that hash by what is mapped */
 	PyObject *rehash;      /* list: dicts and sets to be filled anew */
 	PyObject *caches;      /* list: wrappers whose results are stale */
 	unsigned int finished; /* bodies so far */
@@ -141,6 +143,8 @@ PyObject *map_source(struct batch *batch, PyObject *to); /* borrowed; NULL: none
 bool map_is_taken(struct batch *batch, PyObject *to);
 int young_add(struct batch *batch, PyObject *object);
 bool young_has(struct batch *batch, PyObject *object);
+int due_add(struct batch *batch, PyObject *key);
+bool due_has(struct batch *batch, PyObject *key);
 void map_finish(struct mapping **map);
 int codes_add(struct batch *batch, PyObject *old, PyObject *fresh);
 PyObject *codes_get(struct batch *batch, PyObject *old); /* borrowed, NULL if none */
@@ -153,6 +157,9 @@ int match_values(struct batch *batch, PyObject *old, PyObject *fresh, PyObject *
 
 /* journal.c: no step runs Python code; what it replaces is kept till journal_finish() */
 int journal_dict_set(struct journal *journal, PyObject *dict, PyObject *key, PyObject *value);
+/* Of a key that PyDict_Next() has just given, whatever its kind. */
+int journal_value_set(struct journal *journal, PyObject *dict, Py_ssize_t position, PyObject *key,
+	PyObject *value);
 int journal_slot_set(struct journal *journal, PyObject *owner, PyObject **slot, PyObject *value);
 int journal_raw_set(struct journal *journal, PyObject *owner, void **slot, void *value);
 int journal_class_set(struct journal *journal, PyObject *object, PyTypeObject *type);
@@ -160,13 +167,29 @@ int journal_type_set(struct journal *journal, PyTypeObject *type, PyObject *key,
 int journal_bases_set(
 	struct journal *journal, PyTypeObject *type, PyObject *bases, PyTypeObject *base);
 int journal_dict_rekey(struct batch *batch, PyObject *dict);
-bool type_orders_itself(PyTypeObject *type); /* its metaclass has an mro() */
-int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base);
 int journal_item_set(
 	struct journal *journal, PyObject *sequence, Py_ssize_t index, PyObject *value);
 int journal_set_swap(struct journal *journal, PyObject *set, PyObject *old, PyObject *fresh);
 void journal_undo(struct journal *journal);
 void journal_finish(struct journal *journal);
+
+/* type.c */
+bool type_orders_itself(PyTypeObject *type); /* its metaclass has an mro() */
+int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base);
+int type_put(PyTypeObject *type, PyObject *key, PyObject *value); /* value NULL: it goes */
+int type_forget_checks(PyTypeObject *type); /* answers to isinstance() that an ABC remembers */
+PyObject *audit_suspend(void);
+void audit_resume(PyObject *hooks);
+
+/* dict.c */
+bool key_is_plain(PyObject *key); /* it hashes and compares in C */
+bool dict_is_plain(PyObject *dict);
+PyObject **dict_value_at(PyObject *dict, Py_ssize_t position);
+PyObject **dict_value_of(PyObject *dict, PyObject *wanted);
+uint64_t dict_state(PyObject *dict);
+void dict_exchange(PyObject *a, PyObject *b);
+void set_exchange(PyObject *a, PyObject *b);
+PyObject *odict_copy(PyObject *dict);
 
 /* function.c, class.c: in-place updates */
 int function_match(struct batch *batch, PyObject *old, PyObject *fresh);
@@ -222,6 +245,8 @@ int dict_add(PyObject *dict, PyObject *key, PyObject *value, Py_hash_t hash);
 
 /* rehash.c */
 int rehash_note(struct batch *batch, PyObject *container); /* before it is rewritten */
+bool rehash_is_due(struct batch *batch, PyObject *key);    /* it hashes by what is mapped */
+int rehash_add(struct batch *batch, PyObject *container);  /* keys are to be mapped */
 void rehash_all(struct batch *batch);                      /* after the commit */
 
 /* weak.c */

@@ -223,18 +223,6 @@ static int class_remove_gone(
 	return result;
 }
 
-/* Virtual subclasses that others registered stay. */
-static int abc_forget(PyTypeObject *type)
-{
-	PyObject *result;
-
-	if (!PyDict_GetItemString(type->tp_dict, "_abc_impl"))
-		return 0;
-	result = PyObject_CallOneArg(engine->abc_forget, (PyObject *)type);
-	Py_XDECREF(result);
-	return result ? 0 : -1;
-}
-
 /* What the metaclass made of the new class. */
 static int class_set_order(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
@@ -269,7 +257,7 @@ int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 	if (result == 0)
 		result = class_set_all(batch, old, fresh);
 	if (result == 0)
-		result = abc_forget(old);
+		result = type_forget_checks(old);
 	PyType_Modified(old);
 	Py_XDECREF(bases);
 	return result;
@@ -278,9 +266,10 @@ int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 /* Every class has its own of these. */
 static bool name_is_of_class(PyObject *name)
 {
-	return PyUnicode_CompareWithASCIIString(name, "__module__") == 0 ||
-	       PyUnicode_CompareWithASCIIString(name, "__doc__") == 0 ||
-	       PyUnicode_CompareWithASCIIString(name, "__slots__") == 0;
+	return PyUnicode_Check(name) &&
+	       (PyUnicode_CompareWithASCIIString(name, "__module__") == 0 ||
+		       PyUnicode_CompareWithASCIIString(name, "__doc__") == 0 ||
+		       PyUnicode_CompareWithASCIIString(name, "__slots__") == 0);
 }
 
 /* What the instances of the old layout need to keep is about their memory. */
@@ -319,6 +308,12 @@ static int become_show(struct batch *batch, PyTypeObject *old, PyObject *name, P
 	return journal_type_set(&batch->journal, old, name, NULL);
 }
 
+static bool has_slot(PyObject *name)
+{
+	return PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) &&
+	       PyUnicode_READ_CHAR(name, 0) == '_';
+}
+
 static int become_names(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
 	PyObject *name, *value;
@@ -330,7 +325,7 @@ static int become_names(struct batch *batch, PyTypeObject *old, PyTypeObject *fr
 			continue;
 		if (is_layout_descriptor(value))
 			result = become_bar(batch, old, name);
-		else if (PyUnicode_READ_CHAR(name, 0) == '_')
+		else if (has_slot(name))
 			result = become_show(batch, old, name, value);
 	}
 	return result;

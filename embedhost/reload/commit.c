@@ -304,18 +304,24 @@ static void commit_records(struct batch *batch)
 
 int commit_apply(struct batch *batch)
 {
-	PyObject *young = NULL;
+	PyObject *young = NULL, *hooks;
+	int result;
 
 	if (heap_find_young(batch, &young) < 0)
 		return -1;
-	if (commit_steps(batch, young) < 0) {
+	hooks = audit_suspend();
+	result = commit_steps(batch, young);
+	if (result == 0)
+		weak_finish(batch, young);
+	else
 		journal_undo(&batch->journal);
+	audit_resume(hooks);
+	if (result < 0) {
 		Py_DECREF(young);
 		return -1;
 	}
-	weak_finish(batch, young);
-	rehash_all(batch);
 	tables_rewrite_signals(batch);
+	rehash_all(batch);
 	commit_records(batch);
 	Py_DECREF(young);
 	caches_clear(batch);

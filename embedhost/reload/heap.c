@@ -84,6 +84,45 @@ static int tally_start(struct batch *batch, struct tally **tallies)
 	return 0;
 }
 
+/* What is looked up by its contents, made by the bodies: if an older table has it, that is to be
+ * found and filled anew. */
+static int find_keys(struct batch *batch, PyObject *young)
+{
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(young); i++)
+		if (rehash_is_due(batch, PyList_GET_ITEM(young, i)) &&
+			due_add(batch, PyList_GET_ITEM(young, i)) < 0)
+			return -1;
+	return 0;
+}
+
+static int tally_keys(struct batch *batch, struct tally **tallies)
+{
+	for (struct mapping *key = batch->due; key; key = key->hh.next) {
+		struct tally *tally;
+
+		HASH_FIND_PTR(*tallies, &key->from, tally);
+		if (tally)
+			tally->known += 2;
+		else if (tally_create(tallies, key->from, 2) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What a step has put where it is: into a module, a class, a function. */
+static PyObject *change_value(const struct change *change)
+{
+	PyObject *dict = change->kind == CHANGE_TYPE ? ((PyTypeObject *)change->owner)->tp_dict
+						     : change->owner;
+
+	if (change->kind == CHANGE_SLOT)
+		return *change->slot;
+	if ((change->kind == CHANGE_DICT || change->kind == CHANGE_TYPE) &&
+		PyUnicode_CheckExact(change->key))
+		return PyDict_GetItemWithError(dict, change->key);
+	return NULL;
+}
+
 static void tally_journal(struct batch *batch, struct tally *tallies)
 {
 	for (size_t i = 0; i < batch->journal.count; i++) {
@@ -117,11 +156,14 @@ static bool tally_finish(struct tally *tallies)
 	return held;
 }
 
-static int is_held_elsewhere(struct batch *batch, PyObject *young, bool *ret_held)
+/* steps: those before the heap was looked at. */
+static int is_held_elsewhere(struct batch *batch, PyObject *young, size_t steps, bool *ret_held)
 {
 	struct tally *tallies = NULL;
-	int result = tally_start(batch, &tallies);
+	int result = tally_start(batch, &tallies) < 0 ? -1 : tally_keys(batch, &tallies);
 
+	for (size_t i = 0; result == 0 && i < steps; i++)
+		tally_add(tallies, change_value(&batch->journal.changes[i]));
 	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(young); i++) {
 		PyObject *object = PyList_GET_ITEM(young, i);
 
@@ -139,12 +181,13 @@ static int is_held_elsewhere(struct batch *batch, PyObject *young, bool *ret_hel
 
 int heap_rewrite(struct batch *batch, PyObject *young)
 {
-	PyObject *all;
+	size_t steps = batch->journal.count;
 	bool held = false;
+	PyObject *all;
 	int result;
 
-	if (frames_move_threads(batch) < 0 || rewrite_list(batch, young) < 0 ||
-		is_held_elsewhere(batch, young, &held) < 0)
+	if (find_keys(batch, young) < 0 || frames_move_threads(batch) < 0 ||
+		rewrite_list(batch, young) < 0 || is_held_elsewhere(batch, young, steps, &held) < 0)
 		return -1;
 	if (!held && !batch->becomes)
 		return 0;

@@ -52,6 +52,24 @@ int journal_dict_set(struct journal *journal, PyObject *dict, PyObject *key, PyO
 	return dict_put(dict, key, value);
 }
 
+/* The slot is found anew by the key to undo it: the dict may have been filled anew meanwhile. */
+int journal_value_set(struct journal *journal, PyObject *dict, Py_ssize_t position, PyObject *key,
+	PyObject *value)
+{
+	PyObject **slot = dict_value_at(dict, position);
+	struct change *change;
+
+	if (!slot)
+		return journal_dict_set(journal, dict, key, value);
+	change = journal_push(journal, CHANGE_VALUE, dict);
+	if (!change)
+		return -1;
+	change->key = Py_NewRef(key);
+	change->old = *slot;
+	*slot = Py_NewRef(value);
+	return 0;
+}
+
 /* A field that owns a reference, inside owner. */
 int journal_slot_set(struct journal *journal, PyObject *owner, PyObject **slot, PyObject *value)
 {
@@ -103,83 +121,6 @@ int journal_class_set(struct journal *journal, PyObject *object, PyTypeObject *t
 	return 0;
 }
 
-bool type_orders_itself(PyTypeObject *type)
-{
-	PyObject *name = PyUnicode_InternFromString("mro");
-	bool own =
-		name && _PyType_Lookup(Py_TYPE(type), name) != _PyType_Lookup(&PyType_Type, name);
-
-	Py_XDECREF(name);
-	PyErr_Clear();
-	return own;
-}
-
-static int collect_ordering(PyTypeObject *type, PyObject *list)
-{
-	PyObject *key, *reference;
-	Py_ssize_t position = 0;
-
-	if (type_orders_itself(type) && PyList_Append(list, (PyObject *)type) < 0)
-		return -1;
-	while (type->tp_subclasses &&
-		PyDict_Next(type->tp_subclasses, &position, &key, &reference)) {
-		PyObject *subclass = PyWeakref_GET_OBJECT(reference);
-
-		if (PyType_Check(subclass) && collect_ordering((PyTypeObject *)subclass, list) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* A metaclass with a method mro() is Python code, which must not run here: meanwhile the classes
- * below `type` that have one pass for plain ones. Whose order it is says class.c. */
-static int type_set_plainly(PyTypeObject *type, PyObject *name, PyObject *bases)
-{
-	PyObject *list = PyList_New(0);
-	Py_ssize_t count = list && collect_ordering(type, list) == 0 ? PyList_GET_SIZE(list) : -1;
-	PyTypeObject **metatypes = count < 0 ? NULL : calloc((size_t)count + 1, sizeof(*metatypes));
-	int result = -1;
-
-	for (Py_ssize_t i = 0; metatypes && i < count; i++) {
-		metatypes[i] = Py_TYPE(PyList_GET_ITEM(list, i));
-		Py_SET_TYPE(PyList_GET_ITEM(list, i), &PyType_Type);
-	}
-	if (metatypes)
-		result = PyType_Type.tp_setattro((PyObject *)type, name, bases);
-	else if (!PyErr_Occurred())
-		PyErr_NoMemory();
-	for (Py_ssize_t i = 0; metatypes && i < count; i++)
-		Py_SET_TYPE(PyList_GET_ITEM(list, i), metatypes[i]);
-	free(metatypes);
-	Py_XDECREF(list);
-	return result;
-}
-
-/* type.__bases__ refuses a first base for a class that had none but object, because it compares the
- * old base with the new one. What matters is whether instances are laid out alike, which is for the
- * caller to know: `base`, the best of the new bases, is put in place first, so that there is nothing
- * to compare. */
-int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base)
-{
-	PyObject *name = PyUnicode_InternFromString("__bases__");
-	PyTypeObject *before = type->tp_base;
-	int result;
-
-	if (!name)
-		return -1;
-	Py_INCREF(base);
-	type->tp_base = base;
-	result = type_set_plainly(type, name, bases);
-	Py_DECREF(name);
-	if (result == 0) {
-		Py_DECREF(before);
-	} else {
-		type->tp_base = before;
-		Py_DECREF(base);
-	}
-	return result;
-}
-
 int journal_bases_set(
 	struct journal *journal, PyTypeObject *type, PyObject *bases, PyTypeObject *base)
 {
@@ -190,35 +131,6 @@ int journal_bases_set(
 	change->old = Py_NewRef(type->tp_bases);
 	change->key = Py_BuildValue("(OO)", type->tp_base, type->tp_mro);
 	return change->key ? type_set_bases(type, bases, base) : -1;
-}
-
-/* Names that the type's own C slots or fields follow. All others, those for which type has a
- * descriptor of its own among them (__class__), go straight into the dict. */
-static bool name_has_slot(PyObject *name)
-{
-	static const char *const plain[] = {"__class__", "__name__", "__qualname__", "__bases__",
-		"__base__", "__mro__", "__dict__", "__basicsize__", "__itemsize__", "__flags__",
-		"__dictoffset__", "__weakrefoffset__", "__text_signature__", "mro"};
-	Py_ssize_t length = PyUnicode_GET_LENGTH(name);
-
-	if (length < 5 || PyUnicode_READ_CHAR(name, 0) != '_' ||
-		PyUnicode_READ_CHAR(name, 1) != '_' || PyUnicode_READ_CHAR(name, length - 1) != '_')
-		return false;
-	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
-		if (PyUnicode_CompareWithASCIIString(name, plain[i]) == 0)
-			return false;
-	return true;
-}
-
-static int type_put(PyTypeObject *type, PyObject *key, PyObject *value)
-{
-	int result;
-
-	if (PyUnicode_CheckExact(key) && name_has_slot(key))
-		return PyType_Type.tp_setattro((PyObject *)type, key, value);
-	result = dict_put(type->tp_dict, key, value);
-	PyType_Modified(type);
-	return result;
 }
 
 /* An attribute of a class, past whatever its metaclass has to say. */
@@ -270,47 +182,8 @@ int journal_item_set(struct journal *journal, PyObject *sequence, Py_ssize_t ind
 	if (!change)
 		return -1;
 	change->index = index;
-	change->old = PySequence_GetItem(sequence, index);
+	change->old = engine->deque->tp_as_sequence->sq_item(sequence, index);
 	return change->old ? engine->deque_set(sequence, index, value) : -1;
-}
-
-/* An OrderedDict has a list of its keys beside the table, in an order of its own. */
-static PyObject *odict_copy(PyObject *dict)
-{
-	PyObject *copy = PyDict_New(), *iterator = PyODict_Type.tp_iter(dict), *key, *value;
-
-	while (copy && iterator && (key = PyIter_Next(iterator))) {
-		value = PyDict_GetItemWithError(dict, key);
-		if (!value || PyDict_SetItem(copy, key, value) < 0)
-			Py_CLEAR(copy);
-		Py_DECREF(key);
-	}
-	Py_XDECREF(iterator);
-	if (PyErr_Occurred())
-		Py_CLEAR(copy);
-	return copy;
-}
-
-int dict_clear(PyObject *dict)
-{
-	PyObject *result;
-
-	if (!PyODict_Check(dict)) {
-		PyDict_Clear(dict);
-		return 0;
-	}
-	result = PyObject_CallMethod((PyObject *)&PyODict_Type, "clear", "O", dict);
-	Py_XDECREF(result);
-	return result ? 0 : -1;
-}
-
-/* hash -1: not known */
-int dict_add(PyObject *dict, PyObject *key, PyObject *value, Py_hash_t hash)
-{
-	if (PyODict_Check(dict))
-		return PyODict_SetItem(dict, key, value);
-	return hash == -1 ? PyDict_SetItem(dict, key, value)
-			  : _PyDict_SetItem_KnownHash(dict, key, value, hash);
 }
 
 /* batch NULL: as it is in the copy. */
@@ -349,11 +222,19 @@ int journal_dict_rekey(struct batch *batch, PyObject *dict)
 
 static void change_undo(struct change *change)
 {
-	PyObject *current;
+	PyObject *current, **slot;
 
 	switch (change->kind) {
 	case CHANGE_DICT:
 		dict_put(change->owner, change->key, change->old);
+		break;
+	case CHANGE_VALUE:
+		slot = dict_value_of(change->owner, change->key);
+		if (!slot)
+			break;
+		current = *slot;
+		*slot = change->old;
+		change->old = current;
 		break;
 	case CHANGE_TYPE:
 		type_put((PyTypeObject *)change->owner, change->key, change->old);

@@ -180,6 +180,19 @@ bool young_has(struct batch *batch, PyObject *object)
 	return mapping != NULL;
 }
 
+int due_add(struct batch *batch, PyObject *key)
+{
+	return mapping_put(&batch->due, key, key);
+}
+
+bool due_has(struct batch *batch, PyObject *key)
+{
+	struct mapping *mapping;
+
+	HASH_FIND_PTR(batch->due, &key, mapping);
+	return mapping != NULL;
+}
+
 int codes_add(struct batch *batch, PyObject *old, PyObject *fresh)
 {
 	return mapping_put(&batch->codes, old, fresh);

@@ -41,10 +41,13 @@ int rewrite_values(struct batch *batch, PyObject *dict)
 	while (PyDict_Next(dict, &position, &key, &value)) {
 		rekey = rekey || map_touches(batch, key);
 		mapped = map_get(batch, value);
-		if (mapped != value && journal_dict_set(&batch->journal, dict, key, mapped) < 0)
+		if (mapped != value &&
+			journal_value_set(&batch->journal, dict, position, key, mapped) < 0)
 			return -1;
 	}
-	return rekey ? journal_dict_rekey(batch, dict) : 0;
+	if (!rekey)
+		return 0;
+	return dict_is_plain(dict) ? journal_dict_rekey(batch, dict) : rehash_add(batch, dict);
 }
 
 static int rewrite_set(struct batch *batch, PyObject *set)
@@ -52,11 +55,18 @@ static int rewrite_set(struct batch *batch, PyObject *set)
 	PyObject *key, *items = PyList_New(0);
 	Py_ssize_t position = 0;
 	Py_hash_t hash;
+	bool plain = true;
 	int result = items ? 0 : -1;
 
 	while (result == 0 && _PySet_NextEntry(set, &position, &key, &hash))
-		if (map_touches(batch, key))
+		if (map_touches(batch, key)) {
 			result = PyList_Append(items, key);
+			plain = plain && key_is_plain(key);
+		}
+	if (result == 0 && !plain) {
+		Py_DECREF(items);
+		return rehash_add(batch, set);
+	}
 	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(items); i++) {
 		PyObject *mapped = map_get_deep(batch, PyList_GET_ITEM(items, i));
 
@@ -119,7 +129,7 @@ static int rewrite_instance(struct batch *batch, PyObject *object)
 
 static int rewrite_deque(struct batch *batch, PyObject *deque)
 {
-	Py_ssize_t size = PySequence_Size(deque);
+	Py_ssize_t size = engine->deque->tp_as_sequence->sq_length(deque);
 	int result = size < 0 ? -1 : 0;
 
 	for (Py_ssize_t i = 0; result == 0 && i < size; i++) {

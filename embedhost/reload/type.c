@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attributes and bases of a class, set without any Python code: past its metaclass, past the hooks of
+ * sys.addaudithook() (internal/pycore_interp.h of CPython 3.11).
+ *
+ * What a class's C slots follow goes through type's own setter, which sees to them; the rest straight
+ * into the namespace.
+ */
+#define Py_BUILD_CORE 1 /* before Python.h */
+#include "batch.h"
+
+#include <internal/pycore_interp.h>
+
+bool type_orders_itself(PyTypeObject *type)
+{
+	PyObject *name = PyUnicode_InternFromString("mro");
+	bool own =
+		name && _PyType_Lookup(Py_TYPE(type), name) != _PyType_Lookup(&PyType_Type, name);
+
+	Py_XDECREF(name);
+	PyErr_Clear();
+	return own;
+}
+
+static int collect_ordering(PyTypeObject *type, PyObject *list)
+{
+	PyObject *key, *reference;
+	Py_ssize_t position = 0;
+
+	if (type_orders_itself(type) && PyList_Append(list, (PyObject *)type) < 0)
+		return -1;
+	while (type->tp_subclasses &&
+		PyDict_Next(type->tp_subclasses, &position, &key, &reference)) {
+		PyObject *subclass = PyWeakref_GET_OBJECT(reference);
+
+		if (PyType_Check(subclass) && collect_ordering((PyTypeObject *)subclass, list) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A class may be anything to its metaclass, whose descriptors, __getattribute__() or __setattr__() are
+ * Python code: meanwhile it passes for a plain one. */
+static int type_set_past_metaclass(PyTypeObject *type, PyObject *name, PyObject *value)
+{
+	PyTypeObject *metatype = Py_TYPE(type);
+	int result;
+
+	Py_SET_TYPE(type, &PyType_Type);
+	result = PyType_Type.tp_setattro((PyObject *)type, name, value);
+	Py_SET_TYPE(type, metatype);
+	return result;
+}
+
+/* Virtual subclasses that others registered stay. */
+int type_forget_checks(PyTypeObject *type)
+{
+	PyTypeObject *metatype = Py_TYPE(type);
+	PyObject *result;
+
+	if (!PyDict_GetItemString(type->tp_dict, "_abc_impl"))
+		return 0;
+	Py_SET_TYPE(type, &PyType_Type);
+	result = PyObject_CallOneArg(engine->abc_forget, (PyObject *)type);
+	Py_SET_TYPE(type, metatype);
+	Py_XDECREF(result);
+	return result ? 0 : -1;
+}
+
+/* A metaclass's method mro() as well: it is asked for each class below `type`. Whose order it is says
+ * class.c. */
+static int type_set_plainly(PyTypeObject *type, PyObject *name, PyObject *bases)
+{
+	PyObject *list = PyList_New(0);
+	Py_ssize_t count = list && collect_ordering(type, list) == 0 ? PyList_GET_SIZE(list) : -1;
+	PyTypeObject **metatypes = count < 0 ? NULL : calloc((size_t)count + 1, sizeof(*metatypes));
+	int result = -1;
+
+	for (Py_ssize_t i = 0; metatypes && i < count; i++) {
+		metatypes[i] = Py_TYPE(PyList_GET_ITEM(list, i));
+		Py_SET_TYPE(PyList_GET_ITEM(list, i), &PyType_Type);
+	}
+	if (metatypes)
+		result = type_set_past_metaclass(type, name, bases);
+	else if (!PyErr_Occurred())
+		PyErr_NoMemory();
+	for (Py_ssize_t i = 0; metatypes && i < count; i++)
+		Py_SET_TYPE(PyList_GET_ITEM(list, i), metatypes[i]);
+	free(metatypes);
+	Py_XDECREF(list);
+	return result;
+}
+
+/* type.__bases__ refuses a first base for a class that had none but object, because it compares the
+ * old base with the new one. What matters is whether instances are laid out alike, which is for the
+ * caller to know: `base`, the best of the new bases, is put in place first, so that there is nothing
+ * to compare. */
+int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base)
+{
+	PyObject *name = PyUnicode_InternFromString("__bases__");
+	PyTypeObject *before = type->tp_base;
+	int result;
+
+	if (!name)
+		return -1;
+	Py_INCREF(base);
+	type->tp_base = base;
+	result = type_set_plainly(type, name, bases);
+	Py_DECREF(name);
+	if (result == 0) {
+		Py_DECREF(before);
+	} else {
+		type->tp_base = before;
+		Py_DECREF(base);
+	}
+	return result;
+}
+
+/* Names that the type's own C slots or fields follow. All others, those for which type has a
+ * descriptor of its own among them (__class__), go straight into the dict. */
+static bool name_has_slot(PyObject *name)
+{
+	static const char *const plain[] = {"__class__", "__name__", "__qualname__", "__bases__",
+		"__base__", "__mro__", "__dict__", "__basicsize__", "__itemsize__", "__flags__",
+		"__dictoffset__", "__weakrefoffset__", "__text_signature__", "mro"};
+	Py_ssize_t length = PyUnicode_GET_LENGTH(name);
+
+	if (length < 5 || PyUnicode_READ_CHAR(name, 0) != '_' ||
+		PyUnicode_READ_CHAR(name, 1) != '_' || PyUnicode_READ_CHAR(name, length - 1) != '_')
+		return false;
+	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
+		if (PyUnicode_CompareWithASCIIString(name, plain[i]) == 0)
+			return false;
+	return true;
+}
+
+int type_put(PyTypeObject *type, PyObject *key, PyObject *value)
+{
+	int result;
+
+	if (PyUnicode_CheckExact(key) && name_has_slot(key))
+		return type_set_past_metaclass(type, key, value);
+	result = value ? PyDict_SetItem(type->tp_dict, key, value)
+		       : PyDict_DelItem(type->tp_dict, key);
+	PyType_Modified(type);
+	return result;
+}
+
+/* The hooks that see an attribute of a class set (sys.addaudithook) may be Python code too: they hear
+ * nothing of a commit, which sets what the bodies made. Returns what audit_resume() takes. */
+PyObject *audit_suspend(void)
+{
+	PyInterpreterState *interpreter = PyInterpreterState_Get();
+	PyObject *hooks = interpreter->audit_hooks;
+
+	interpreter->audit_hooks = NULL;
+	return hooks;
+}
+
+void audit_resume(PyObject *hooks)
+{
+	PyInterpreterState_Get()->audit_hooks = hooks;
+}
