@@ -196,9 +196,14 @@ int function_match(struct batch *batch, PyObject *old, PyObject *fresh);
 int function_update(struct batch *batch, PyObject *old, PyObject *fresh);
 int class_match(struct batch *batch, PyObject *old, PyObject *fresh);
 int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
+void class_move_registrations(struct batch *batch);
+
+/* become.c */
 int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
 int class_follow(struct batch *batch, PyTypeObject *type);
-void class_move_registrations(struct batch *batch);
+bool class_is_layout(PyObject *value);
+bool class_names_layout(PyObject *name);
+extern PyTypeObject Bar_Type;
 
 /* frames.c */
 struct _PyInterpreterFrame;

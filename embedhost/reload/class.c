@@ -4,8 +4,7 @@
  * subclasses and whoever holds it go on with the new code.
  *
  * That needs instances of one layout: the same slots and the same kind of memory. A class whose
- * layout changed can't be the same object: the new one takes its place in the module, and the old
- * one stays with its instances.
+ * layout changed can't be the same object: see become.c.
  */
 #include "batch.h"
 
@@ -91,11 +90,6 @@ static bool bases_fit(struct batch *batch, PyTypeObject *old, PyTypeObject *fres
 	return fit;
 }
 
-static bool is_layout_descriptor(PyObject *value)
-{
-	return Py_TYPE(value) == &PyMemberDescr_Type || Py_TYPE(value) == &PyGetSetDescr_Type;
-}
-
 /* Members of a mixed-in type carry their value in themselves, where it can't be changed. */
 static bool enum_member_fits(PyObject *old, PyObject *fresh)
 {
@@ -159,7 +153,7 @@ static int attributes_match(struct batch *batch, PyTypeObject *old, PyTypeObject
 
 	while (PyDict_Next(fresh->tp_dict, &position, &name, &value)) {
 		before = PyDict_GetItemWithError(old->tp_dict, name);
-		if (before && !is_layout_descriptor(value) &&
+		if (before && !class_is_layout(value) &&
 			match_values(batch, before, value, name) < 0)
 			return -1;
 	}
@@ -183,21 +177,13 @@ int class_match(struct batch *batch, PyObject *old, PyObject *fresh)
 	return result < 0 ? -1 : attributes_match(batch, was, is);
 }
 
-static bool name_is_layout(PyObject *name)
-{
-	return PyUnicode_Check(name) &&
-	       (PyUnicode_CompareWithASCIIString(name, "__dict__") == 0 ||
-		       PyUnicode_CompareWithASCIIString(name, "__weakref__") == 0 ||
-		       PyUnicode_CompareWithASCIIString(name, "_abc_impl") == 0);
-}
-
 static int class_set_all(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
 	PyObject *name, *value;
 	Py_ssize_t position = 0;
 
 	while (PyDict_Next(fresh->tp_dict, &position, &name, &value)) {
-		if (name_is_layout(name) || is_layout_descriptor(value))
+		if (class_names_layout(name) || class_is_layout(value))
 			continue;
 		if (journal_type_set(&batch->journal, old, name, map_get(batch, value)) < 0)
 			return -1;
@@ -214,7 +200,7 @@ static int class_remove_gone(
 	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++) {
 		PyObject *name = PyList_GET_ITEM(names, i);
 
-		if (name_is_layout(name) || PyDict_Contains(fresh->tp_dict, name) ||
+		if (class_names_layout(name) || PyDict_Contains(fresh->tp_dict, name) ||
 			(defined && !PySet_Contains(defined, name)))
 			continue;
 		result = journal_type_set(&batch->journal, old, name, NULL);
@@ -261,128 +247,6 @@ int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 	PyType_Modified(old);
 	Py_XDECREF(bases);
 	return result;
-}
-
-/* Every class has its own of these. */
-static bool name_is_of_class(PyObject *name)
-{
-	return PyUnicode_Check(name) &&
-	       (PyUnicode_CompareWithASCIIString(name, "__module__") == 0 ||
-		       PyUnicode_CompareWithASCIIString(name, "__doc__") == 0 ||
-		       PyUnicode_CompareWithASCIIString(name, "__slots__") == 0);
-}
-
-/* What the instances of the old layout need to keep is about their memory. */
-static int become_strip(struct batch *batch, PyTypeObject *old)
-{
-	PyObject *names = PyDict_Keys(old->tp_dict), *name;
-	int result = names ? 0 : -1;
-
-	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++) {
-		name = PyList_GET_ITEM(names, i);
-		if (!name_is_layout(name) && !name_is_of_class(name) &&
-			!is_layout_descriptor(PyDict_GetItemWithError(old->tp_dict, name)))
-			result = journal_type_set(&batch->journal, old, name, NULL);
-	}
-	Py_XDECREF(names);
-	return result;
-}
-
-/* An attribute without a getter raises AttributeError, as a slot without a value does: a slot that
- * the old instances have no room for must not be found in the new class. */
-static int become_bar(struct batch *batch, PyTypeObject *old, PyObject *name)
-{
-	PyObject *bar = PyObject_CallNoArgs((PyObject *)&PyProperty_Type);
-	int result = bar ? journal_type_set(&batch->journal, old, name, bar) : -1;
-
-	Py_XDECREF(bar);
-	return result;
-}
-
-/* Slots of the type, in C, follow the attribute's coming and going: what remains is what the method
- * resolution finds in the new class. */
-static int become_show(struct batch *batch, PyTypeObject *old, PyObject *name, PyObject *value)
-{
-	if (journal_type_set(&batch->journal, old, name, value) < 0)
-		return -1;
-	return journal_type_set(&batch->journal, old, name, NULL);
-}
-
-static bool has_slot(PyObject *name)
-{
-	return PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) &&
-	       PyUnicode_READ_CHAR(name, 0) == '_';
-}
-
-static int become_names(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
-{
-	PyObject *name, *value;
-	Py_ssize_t position = 0;
-	int result = 0;
-
-	while (result == 0 && PyDict_Next(fresh->tp_dict, &position, &name, &value)) {
-		if (name_is_layout(name) || PyDict_Contains(old->tp_dict, name))
-			continue;
-		if (is_layout_descriptor(value))
-			result = become_bar(batch, old, name);
-		else if (has_slot(name))
-			result = become_show(batch, old, name, value);
-	}
-	return result;
-}
-
-/* The resolution order with a class right behind another. */
-static PyObject *order_with(PyObject *order, PyObject *old, PyObject *fresh)
-{
-	PyObject *list = PyList_New(0), *result = NULL;
-	int code = list ? 0 : -1;
-
-	for (Py_ssize_t i = 0; code == 0 && i < PyTuple_GET_SIZE(order); i++) {
-		PyObject *item = PyTuple_GET_ITEM(order, i);
-
-		if (item != fresh)
-			code = PyList_Append(list, item);
-		if (code == 0 && item == old)
-			code = PyList_Append(list, fresh);
-	}
-	if (code == 0)
-		result = PyList_AsTuple(list);
-	Py_XDECREF(list);
-	return result;
-}
-
-/* Whoever has a class that became another one in its resolution order has that too. */
-int class_follow(struct batch *batch, PyTypeObject *type)
-{
-	PyObject *order = type->tp_mro ? Py_NewRef(type->tp_mro) : NULL, *longer;
-	int result = 0;
-
-	for (Py_ssize_t i = 0; result == 0 && order && i < PyTuple_GET_SIZE(order); i++) {
-		PyObject *item = PyTuple_GET_ITEM(order, i), *fresh = map_get(batch, item);
-
-		if (!map_becomes(batch, item) || (PyObject *)type == fresh)
-			continue;
-		longer = order_with(type->tp_mro, item, fresh);
-		result = longer ? journal_slot_set(
-					  &batch->journal, (PyObject *)type, &type->tp_mro, longer)
-				: -1;
-		Py_XDECREF(longer);
-	}
-	Py_XDECREF(order);
-	PyType_Modified(type);
-	return result;
-}
-
-/* A class whose instances are laid out otherwise now: the new class takes the place of the old one
- * wherever that is referred to; instances that were made before stay with the old one, which keeps
- * nothing but their layout and finds all else in the new one, as if derived from it. */
-int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
-{
-	if (class_follow(batch, old) < 0 || become_strip(batch, old) < 0 ||
-		become_names(batch, old, fresh) < 0)
-		return -1;
-	PyType_Modified(old);
-	return 0;
 }
 
 /* Registers with the old class what the new body registered with the new one. */

@@ -98,7 +98,7 @@ void engine_watch_file(const char *path)
 static int scratch_type_ready(void)
 {
 	Scratch_Type.tp_base = &PyModule_Type;
-	return PyType_Ready(&Scratch_Type);
+	return PyType_Ready(&Scratch_Type) < 0 ? -1 : PyType_Ready(&Bar_Type);
 }
 
 /* What a batch needs is there before the first one: it adds nothing to sys.modules by itself. */

@@ -962,6 +962,30 @@ class Special(HostCase):
             assert isinstance(c, m.C)
         """)
 
+    def test_instances_with_a_dict_keep_what_is_in_it_when_slots_are_introduced(self):
+        self.host("""
+            write('m', '''
+                from dataclasses import dataclass
+                @dataclass
+                class P:
+                    x: int
+            ''')
+            import m
+            p = m.P(1)
+            write('m', '''
+                from dataclasses import dataclass
+                @dataclass(slots=True)
+                class P:
+                    x: int
+                    y: int = 5
+            ''')
+            good('m')
+            eq((p.x, isinstance(p, m.P), m.P(1), hasattr(p, 'y')), (1, True, m.P(1, 5), False))
+            eq(str(raises(AttributeError, lambda: p.y)), "'P' object has no attribute 'y'")
+            p.x, p.y = 3, 4
+            eq((p.x, p.y, repr(p)), (3, 4, 'P(x=3, y=4)'))
+        """)
+
     def test_slots_are_given_up_and_introduced(self):
         self.host("""
             write('m', '''
