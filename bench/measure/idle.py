@@ -25,6 +25,6 @@ def measure(bench):
     for line, first, second in zip(tables, before, after):
         daemon, host = ((b - a) / seconds for a, b in zip(first, second))
         rows.append([line[0], f'{daemon:.2f}', f'{host:.2f}'])
-        bench.goal(f'wake-ups of an idle daemon and host, {line[0]} modules', '0 a second', f'{daemon:.2f}, {host:.2f}',
-                   daemon + host == 0)
+        bench.goal(f'wake-ups of an idle daemon and host, {line[0]} modules', '0 a second, but for one look of the daemon in 30 s',
+                   f'{daemon:.2f}, {host:.2f}', daemon <= 2 / seconds and host == 0)
     return table(['modules in the table', 'daemon, a second', 'host, a second'], rows)
