@@ -82,7 +82,8 @@ CREATE TABLE pymodfs_change (
 	time INTEGER NOT NULL,
 	uid INTEGER,
 	pid INTEGER,
-	command TEXT
+	command TEXT,
+	txn INTEGER				-- the same for all changes of a transaction; NULL: not known
 );
 
 -- Content of the files that are no modules, and targets of symbolic links.
@@ -95,7 +96,8 @@ CREATE TABLE pymodfs_resource (
 CREATE TABLE pymodfs_origin (
 	uid INTEGER,
 	pid INTEGER,
-	command TEXT
+	command TEXT,
+	txn INTEGER				-- see pymodfs_change
 );
 
 -- Rows that a REPLACE may have deleted because of a key other than the name: until the end of the statement.
@@ -180,17 +182,23 @@ CREATE INDEX pymodfs_node_hidden ON pymodfs_node (id) WHERE parent IS NULL;
 CREATE INDEX pymodfs_version_node ON pymodfs_version (node);
 CREATE INDEX pymodfs_change_path ON pymodfs_change (dir, base);
 
--- Subroutine: writes a line of the feed. dir may be NULL while the directory is there.
+-- Subroutine: writes a line of the feed. dir may be NULL while the directory is there. SQL can't tell which
+-- transaction it is in: what a client does within a millisecond counts as one.
 CREATE VIEW pymodfs_note (op, kind, node, parent, dir, base, version, old_version) AS
 SELECT op, kind, node, parent, dir, base, version, old_version FROM pymodfs_change;
 
 CREATE TRIGGER pymodfs_note INSTEAD OF INSERT ON pymodfs_note
 BEGIN
 	INSERT INTO pymodfs_change (op, kind, node, parent, dir, base, version, old_version,
-		time, uid, pid, command)
+		time, uid, pid, command, txn)
 	SELECT NEW.op, NEW.kind, NEW.node, NEW.parent,
 		coalesce(NEW.dir, (SELECT path FROM pymodfs_node WHERE id = NEW.parent)),
-		NEW.base, NEW.version, NEW.old_version, t.ns, o.uid, o.pid, o.command
+		NEW.base, NEW.version, NEW.old_version, t.ns, o.uid, o.pid, o.command,
+		coalesce(o.txn,
+			(SELECT c.txn FROM pymodfs_change c
+			WHERE c.id = (SELECT max(id) FROM pymodfs_change)
+				AND c.command IS o.command AND abs(t.ns - c.time) <= 1000000),
+			(SELECT max(id) + 1 FROM pymodfs_change), 1)
 	FROM pymodfs_now t LEFT JOIN pymodfs_origin o;
 END;
 
@@ -439,7 +447,7 @@ BEGIN
 END;
 
 INSERT INTO pymodfs_setting (key, value) VALUES
-	('schema', 1),
+	('schema', 3),
 	('uuid', lower(hex(randomblob(16)))),
 	('table', 'module'),
 	('name_column', 'name'),

@@ -7,7 +7,7 @@ import json
 import re
 import unittest
 
-from tests.support import PYMODFS, TOP, Terminal, TestCase, environment, pymodfs, run
+from tests.support import PYMODFS, TOP, Terminal, TestCase, environment, pymodfs, run, wait_until
 
 COMPLETION = TOP / 'fs' / 'cli' / 'completion'
 
@@ -215,6 +215,7 @@ class CompletionTest(TestCase):
         terminal.keys('C-u')
         terminal.type('clear')
         terminal.keys('Enter')
+        wait_until(lambda: terminal.screen().strip() == 'ready>', what='an empty screen')
 
 
 class StatusTest(TestCase):

@@ -394,6 +394,31 @@ class RestoreTest(HistoryTestCase):
         pymodfs('restore', '--generation', second, db.path)
         self.assertEqual(db.rows(), rows)
 
+    def test_half_a_transaction_is_no_generation(self):
+        db = self.database({'m': '1'})
+        first = self.newest(db)
+        self.import_tree(db, {f'n{i}.py': 'V = 1' for i in range(300)})
+        last = self.newest(db)
+        self.assertEqual(last, first + 300)
+        db.execute("UPDATE module SET source = 'V = 2'")
+        for number, before, after in ((first + 1, first, last), (last - 1, first, last), (last + 7, last, last + 301)):
+            for words, status in ((('restore', '--generation', number), 1), (('diff', '--from', number), 2),
+                                  (('diff', '--from', 0, '--to', number), 2)):
+                said = self.assert_refused(*words, db.path, names='in the middle of a transaction', status=status)
+                self.assertIn(f'name {after} for the state after it, {before} for the one before', said)
+        pymodfs('restore', '--generation', last, db.path)
+        self.assertEqual(db.rows(), {'m': b'1', **{f'n{i}': b'V = 1' for i in range(300)}})
+        pymodfs('restore', '--generation', first, db.path)
+        self.assertEqual(db.rows(), {'m': b'1'})
+
+    def test_a_transaction_that_was_under_way_at_a_time_had_not_happened_yet(self):
+        db = self.database({'m': '1'})
+        first = self.newest(db)
+        self.import_tree(db, {f'n{i}.py': 'V = 1' for i in range(3)})
+        db.execute('UPDATE pymodfs_change SET time = time - (CASE WHEN id <= ? THEN 3 ELSE 1 END) * 86400 * 1000000000', (first + 1,))
+        pymodfs('restore', '--generation', '2d', db.path)
+        self.assertEqual(db.rows(), {'m': b'1'})
+
     def test_a_time_is_a_generation_too(self):
         db = self.database({'m': '1'})
         db.shell('UPDATE pymodfs_change SET time = time - 3 * 86400 * 1000000000;')
@@ -452,7 +477,7 @@ class CheckTest(HistoryTestCase):
     def test_a_sound_database_has_nothing_to_tell(self):
         db = self.database({'a': '', 'p.__init__': '', 'p.b': ''})
         self.assertEqual(self.check(db, 0), [])
-        self.assertIn('schema 1, 0 problems, 0 notes', pymodfs('check', db.path).stdout)
+        self.assertIn('schema 3, 0 problems, 0 notes', pymodfs('check', db.path).stdout)
 
     def test_each_hidden_row_is_named_with_the_reason(self):
         reasons = {'../x': 'slash', '': 'empty', 'a..b': 'dot too many', 'k.': 'dot too many', '.k': 'dot too many',

@@ -37,9 +37,6 @@ class LargeFileTest(TestCase):
         with open(f'/proc/{self.mnt.pid}/status', encoding='ascii') as lines:
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM'))
 
-    def schema(self):
-        return int(self.mnt.database.execute("SELECT value FROM pymodfs_setting WHERE key = 'schema'")[0][0])
-
     def assert_large(self, path):
         self.assertEqual(path.stat().st_size, LARGE)
         self.assertEqual(part(path, 0, 10), b'start' + bytes(5))
@@ -149,13 +146,6 @@ class LargeFileTest(TestCase):
         self.path.write_bytes(b'second')
         old = [path.read_bytes() for path in (self.mnt.control / 'history' / 'large.bin').iterdir()]
         self.assertIn(b'first' + bytes(TAIL - 5), old)
-
-    def test_only_a_database_that_has_such_a_file_is_refused_by_programs_that_do_not_know_it(self):
-        self.path.write_bytes(b'x' + bytes(100))
-        self.assertEqual(self.schema(), 1)
-        self.path.write_bytes(b'x' + bytes(10000))
-        self.assertEqual(self.schema(), 2)
-        self.assertEqual(self.path.read_bytes(), b'x' + bytes(10000))
 
     def test_what_somebody_else_wrote_into_its_row_is_damage_and_not_another_content(self):
         self.path.write_bytes(b'x' * 20000)

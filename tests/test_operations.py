@@ -10,7 +10,8 @@ PAGE = TOP / 'docs/operations.md'
 LITERAL = r'"(?:[^"\\]|\\.)*"'
 CALLS = re.compile(r'\b(?:cli_fail|cli_warn|store_fail|mount_log|refuse)\((.*?)\);', re.DOTALL)
 # What the page promises to have all messages of; elsewhere they are the words of an errno, or for who calls a function.
-COMPLETE = ('fs/cli/*.c', 'fs/mount/*.c', 'fs/store/*-init.c', 'fs/store/*-open.c', 'fs/store/*-backup.c', 'fs/store/*-watch.c')
+COMPLETE = ('fs/cli/*.c', 'fs/mount/*.c', 'fs/store/*-init.c', 'fs/store/*-open.c', 'fs/store/*-backup.c', 'fs/store/*-watch.c',
+            'fs/store/upgrade.c')
 # Parts of other messages, usage, and what can't happen to a person.
 ELSEWHERE = {' of another file system', 'belongs to another user', 'the option %s needs a value', 'mount(8) passes no such option: -%c',
              'setsid or chdir: %s'}

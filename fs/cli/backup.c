@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* pymodfs backup: a copy of the database as it is at one moment, while it is in use. */
 #include "cli.h"
+#include "progress.h"
 #include "store.h"
 
 static int run(void *arg, int argc, char **argv)
 {
-	const struct store_options store_options = {.read_only = true};
+	const struct store_options store_options = {.read_only = true, .old_too = true};
 	struct store *store;
 	int status = 0;
+	struct progress progress;
 	if (store_open(argv[0], &store_options, &store))
 		return cli_fail("%s", store_error());
-	if (store_backup(store, argv[1]))
+	progress_init(&progress, "copying", 1);
+	int err = store_backup(store, argv[1], progress_count, &progress);
+	progress_finish(&progress, !err);
+	if (err)
 		status = cli_fail("%s", store_error());
 	else
 		printf("%s is a copy of %s\n", argv[1], store_url(store));

@@ -68,6 +68,20 @@ static int report_damage(void *arg, const char *words)
 	return report(arg, true, "damage", NULL, 0, words);
 }
 
+static int check_schema(struct check *check, const struct store *store)
+{
+	char *words;
+	if (store_schema(store) == store_schema_wanted())
+		return 0;
+	if (asprintf(&words, "the schema is %lld, this program's is %lld; run: pymodfs upgrade %s",
+		    (long long)store_schema(store), (long long)store_schema_wanted(),
+		    store_url(store)) < 0)
+		return -ENOMEM;
+	int err = report(check, true, "schema", NULL, 0, words);
+	free(words);
+	return err;
+}
+
 /* ---- rows that can't be files ---- */
 
 static const char *wrong_segment(const char *name)
@@ -289,6 +303,8 @@ static int check_all(struct check *check, struct store *store)
 {
 	int err = store_check(store, report_damage, check);
 	if (!err)
+		err = check_schema(check, store);
+	if (!err)
 		err = store_reader_create(store, &check->reader);
 	if (!err)
 		err = store_reader_begin(check->reader);
@@ -318,7 +334,7 @@ static const struct cli_option options[] = {
 
 static int run(void *arg, int argc, char **argv)
 {
-	const struct store_options store_options = {.read_only = true};
+	const struct store_options store_options = {.read_only = true, .old_too = true};
 	struct store *store;
 	if (store_open(argv[0], &store_options, &store))
 		return cli_fail("%s", store_error());
@@ -331,13 +347,14 @@ const struct cli_command cmd_check = {
 	.name = "check",
 	.summary = "look for what is wrong in a database",
 	.operands = "DB",
-	.about = "Looks for what is wrong in the database DB: damage; rows that can't be files, "
-		 "and why; a module and\n"
-		 "a package of the same name; modules that hide one of the standard library; "
-		 "sources that don't\n"
-		 "compile (nothing is executed). Notes packages without an __init__. The exit "
-		 "status is 1 when there\n"
-		 "is a problem; a note is none.\n",
+	.about =
+		"Looks for what is wrong in the database DB: damage; a schema that is out of "
+		"date; rows that can't be\n"
+		"files, and why; a module and a package of the same name; modules that hide one of "
+		"the standard\n"
+		"library; sources that don't compile (nothing is executed). Notes packages without "
+		"an __init__. The exit\n"
+		"status is 1 when there is a problem; a note is none.\n",
 	.options = options,
 	.size = sizeof(struct check),
 	.min = 1,

@@ -22,6 +22,7 @@ const struct cli_command *const cli_commands[] = {
 	&cmd_prune,
 	&cmd_check,
 	&cmd_backup,
+	&cmd_upgrade,
 	NULL,
 };
 

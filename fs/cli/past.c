@@ -237,34 +237,66 @@ int past_read(struct store_reader *reader, const struct past_name *name,
 
 /* ---- generations ---- */
 
-int past_generation(struct store_reader *reader, const char *word, int64_t *ret_change)
+/* A number in the middle of a transaction is a state that never was. */
+static int refuse_half(struct store_reader *reader, const char *word, int64_t change)
 {
-	int64_t time, last;
-	int err = store_last_change(reader, &last);
-	if (err)
+	int64_t first, last;
+	if (store_find_transaction(reader, change, &first, &last))
 		return cli_fail("%s", store_error());
-	if (*word && !word[strspn(word, "0123456789")]) {
-		errno = 0;
-		int64_t change = strtoll(word, NULL, 10);
-		if (errno || change > last)
-			return cli_fail("there is no generation %s yet; the newest is %lld", word,
-				(long long)last);
-		*ret_change = change;
+	if (change == last)
 		return 0;
-	}
-	if (cli_parse_time(word, &time))
-		return cli_usage(
-			"a generation is a number that pymodfs log tells, or a time, not %s", word);
-	int64_t change;
-	err = store_change_at_time(reader, time, &change);
+	return cli_fail("%s is in the middle of a transaction; name %lld for the state after it, "
+			"%lld for the one before",
+		word, (long long)last, (long long)first - 1);
+}
+
+static int find_number(struct store_reader *reader, const char *word, int64_t *ret_change)
+{
+	int64_t last;
+	errno = 0;
+	int64_t change = strtoll(word, NULL, 10);
+	if (errno)
+		change = INT64_MAX;
+	if (store_last_change(reader, &last))
+		return cli_fail("%s", store_error());
+	if (change > last)
+		return cli_fail(
+			"there is no generation %s yet; the newest is %lld", word, (long long)last);
+	int status = refuse_half(reader, word, change);
+	if (!status)
+		*ret_change = change;
+	return status;
+}
+
+static int find_moment(
+	struct store_reader *reader, const char *word, int64_t time, int64_t *ret_change)
+{
+	int64_t change, first, last;
+	int err = store_change_at_time(reader, time, &change);
+	if (!err)
+		err = store_find_transaction(reader, change, &first, &last);
 	if (err)
 		return cli_fail("%s", store_error());
-	if (!change)
+	/* What was still under way at that time hadn't happened yet. */
+	if (change != last)
+		change = first - 1;
+	if (change <= 0)
 		return cli_fail(
 			"the history begins later than %s; for its beginning name generation 0",
 			word);
 	*ret_change = change;
 	return 0;
+}
+
+int past_generation(struct store_reader *reader, const char *word, int64_t *ret_change)
+{
+	int64_t time;
+	if (*word && !word[strspn(word, "0123456789")])
+		return find_number(reader, word, ret_change);
+	if (cli_parse_time(word, &time))
+		return cli_usage(
+			"a generation is a number that pymodfs log tells, or a time, not %s", word);
+	return find_moment(reader, word, time, ret_change);
 }
 
 /* ---- the database ---- */

@@ -55,6 +55,13 @@ void progress_show(struct progress *progress, int64_t done)
 	draw(progress, done);
 }
 
+void progress_count(void *arg, int64_t done, int64_t total)
+{
+	struct progress *progress = arg;
+	progress->total = total;
+	progress_show(progress, done);
+}
+
 void progress_finish(struct progress *progress, bool complete)
 {
 	if (!progress->visible)

@@ -84,9 +84,10 @@ struct db_engine {
 	/* The bytes of a text or blob, NUL-terminated only where the value is text. ret_size may be NULL. */
 	const void *(*get_bytes)(const struct db_row *row, int column, size_t *ret_size);
 
-	/* As store_backup(), store_check(). */
-	int (*backup)(struct store *store, const char *file);
+	/* As store_backup(), store_check(), store_upgrade(). */
+	int (*backup)(struct store *store, const char *file, store_progress_fn *fn, void *arg);
 	int (*check)(struct store *store, int (*fn)(void *arg, const char *words), void *arg);
+	int (*upgrade)(struct store *store, int64_t *ret_from);
 
 	int (*watch_create)(struct store *store, struct store_watch **ret_watch);
 	void (*watch_destroy)(struct store_watch *watch);

@@ -131,6 +131,29 @@ int store_find_rename(struct store_reader *reader, const struct store_event *eve
 	return 0;
 }
 
+struct range {
+	int64_t first, last;
+};
+
+static int take_range(void *arg, const struct db_row *row)
+{
+	*(struct range *)arg = (struct range){db_get_int(row, 0), db_get_int(row, 1)};
+	return 0;
+}
+
+int store_find_transaction(
+	struct store_reader *reader, int64_t change, int64_t *ret_first, int64_t *ret_last)
+{
+	struct range range = {change, change};
+	int err =
+		db_run(reader->db, SQL_TRANSACTION, DB_VALUES(db_int(change)), take_range, &range);
+	if (err)
+		return err;
+	*ret_first = range.first;
+	*ret_last = range.last;
+	return 0;
+}
+
 int store_change_at_time(struct store_reader *reader, int64_t time, int64_t *ret_change)
 {
 	return db_number(reader->db, SQL_CHANGE_AT_TIME, DB_VALUES(db_int(time)), 0, ret_change);

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-int postgres_backup(struct store *store, const char *file)
+int postgres_backup(struct store *store, const char *file, store_progress_fn *fn, void *arg)
 {
 	return store_fail(
 		-ENOTSUP, "%s is kept by a PostgreSQL server; back it up with pg_dump", store->url);

@@ -142,7 +142,7 @@ static int adopt_table(struct init *init)
 static int check_set_up(struct init *init, bool *ret_done)
 {
 	struct db_setting setting = {0};
-	int err = postgres_load_setting(init->connection, init->shown, &setting);
+	int err = postgres_load_setting(init->connection, init->shown, false, &setting);
 	if (!err &&
 		(strcmp(setting.table, init->table) || strcmp(setting.name_column, init->name) ||
 			strcmp(setting.source_column, init->source)))

@@ -114,19 +114,16 @@ static void take_setting(struct db_setting *setting, const char *key, const char
 		*text = strdup(value);
 }
 
-static int check_setting(const struct db_setting *setting, const char *shown)
+static int check_setting(const struct db_setting *setting, const char *shown, bool old_too)
 {
-	if (setting->schema > STORE_SCHEMA)
-		return store_fail(-EPROTO,
-			"%s has schema %lld, newer than this program's (%d); use a newer pymodfs",
-			shown, (long long)setting->schema, STORE_SCHEMA);
 	if (setting->schema < 1 || !setting->uuid || !setting->table || !setting->name_column ||
 		!setting->source_column)
 		return store_fail(-EUCLEAN, "%s: the table pymodfs_setting is damaged", shown);
-	return 0;
+	return store_check_schema(shown, setting->schema, old_too);
 }
 
-int postgres_load_setting(PGconn *connection, const char *shown, struct db_setting *ret_setting)
+int postgres_load_setting(
+	PGconn *connection, const char *shown, bool old_too, struct db_setting *ret_setting)
 {
 	PGresult *result = PQexec(connection, "SELECT to_regclass('pymodfs_setting') IS NOT NULL");
 	bool set_up = PQresultStatus(result) == PGRES_TUPLES_OK && *PQgetvalue(result, 0, 0) == 't';
@@ -140,7 +137,7 @@ int postgres_load_setting(PGconn *connection, const char *shown, struct db_setti
 	for (int i = 0; !err && i < PQntuples(result); i++)
 		take_setting(ret_setting, PQgetvalue(result, i, 0), PQgetvalue(result, i, 1));
 	PQclear(result);
-	return err ? err : check_setting(ret_setting, shown);
+	return err ? err : check_setting(ret_setting, shown, old_too);
 }
 
 int postgres_read_setting(struct store *store, struct db_setting *ret_setting)
@@ -154,7 +151,7 @@ int postgres_read_setting(struct store *store, struct db_setting *ret_setting)
 	int err = postgres_connect(store->connection, &connection);
 	if (err)
 		return err;
-	err = postgres_load_setting(connection, store->url, ret_setting);
+	err = postgres_load_setting(connection, store->url, store->options.old_too, ret_setting);
 	PQfinish(connection);
 	return err;
 }

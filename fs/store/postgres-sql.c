@@ -39,8 +39,6 @@ static const char *const texts[N_SQL] = {
 		 " WHERE id = (SELECT version FROM pymodfs_node WHERE id = $1)"
 		 " AND (SELECT value <> '0' FROM pymodfs_setting WHERE key = 'resource_history')"),
 	[SQL_RENEW] = "SELECT pymodfs_renew($1, $2)",
-	[SQL_RAISE_SCHEMA] =
-		"UPDATE pymodfs_setting SET value = '2' WHERE key = 'schema' AND value = '1'",
 	[SQL_TOUCH_FILE] = ("UPDATE pymodfs_node SET mtime = greatest(mtime, " NOW "), ctime = " NOW
 			    " WHERE id = $1"),
 	[SQL_SET_ATTR] =

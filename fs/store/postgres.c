@@ -256,6 +256,7 @@ const struct db_engine postgres_engine = {
 	.get_bytes = postgres_get_bytes,
 	.backup = postgres_backup,
 	.check = postgres_check,
+	.upgrade = postgres_upgrade,
 	.watch_create = postgres_watch_create,
 	.watch_destroy = postgres_watch_destroy,
 	.watch_wait = postgres_watch_wait,

@@ -29,7 +29,8 @@ int postgres_open(struct store *store, bool write, struct db **ret_db);
 void postgres_close(struct db *db);
 int postgres_read_setting(struct store *store, struct db_setting *ret_setting);
 /* -ENOENT when init has not been here. */
-int postgres_load_setting(PGconn *connection, const char *shown, struct db_setting *ret_setting);
+int postgres_load_setting(
+	PGconn *connection, const char *shown, bool old_too, struct db_setting *ret_setting);
 /* The URL without a password; the caller frees. NULL: no memory. */
 char *postgres_shown_url(const char *url);
 /* Runs one statement without values, for its effect. */
@@ -46,8 +47,12 @@ int postgres_init(const char *url, const struct store_init_options *options, boo
 
 /* ---- postgres-backup.c ---- */
 
-int postgres_backup(struct store *store, const char *file);
+int postgres_backup(struct store *store, const char *file, store_progress_fn *fn, void *arg);
 int postgres_check(struct store *store, int (*fn)(void *arg, const char *words), void *arg);
+
+/* ---- upgrade.c ---- */
+
+int postgres_upgrade(struct store *store, int64_t *ret_from);
 
 /* ---- postgres-watch.c ---- */
 

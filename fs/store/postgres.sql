@@ -65,7 +65,8 @@ CREATE TABLE pymodfs_change (
 	time bigint NOT NULL,
 	uid bigint,
 	pid bigint,
-	command text
+	command text,
+	txn bigint
 );
 
 CREATE TABLE pymodfs_resource (
@@ -157,9 +158,9 @@ CREATE FUNCTION pymodfs_note(op text, kind text, node bigint, parent bigint, dir
 	version bigint, old_version bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO pymodfs_change (op, kind, node, parent, dir, base, version, old_version, time,
-		uid, pid, command)
+		uid, pid, command, txn)
 	SELECT $1, $2, $3, $4, coalesce($5, (SELECT d.path FROM pymodfs_node d WHERE d.id = $4)),
-		$6, $7, $8, t.ns, o.uid, o.pid, o.command
+		$6, $7, $8, t.ns, o.uid, o.pid, o.command, pg_current_xact_id()::text::bigint
 	FROM pymodfs_now t, pymodfs_origin o;
 END $$;
 
@@ -435,7 +436,7 @@ BEGIN
 END $$;
 
 INSERT INTO pymodfs_setting (key, value) VALUES
-	('schema', '1'),
+	('schema', '3'),
 	('uuid', replace(gen_random_uuid()::text, '-', '')),
 	('table', 'module'),
 	('name_column', 'name'),

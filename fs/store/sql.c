@@ -142,10 +142,22 @@ static const char *const texts[N_SQL] = {
 	[SQL_RENAMED_TO] = "SELECT id, dir, base FROM pymodfs_change WHERE id > ?1"
 			   " AND id < ?1 + 200000 AND node = ?2 AND op = 'i'"
 			   " AND version = ?3 ORDER BY id LIMIT 1",
+	/* The first and the last change of the transaction of change ?1. */
+	[SQL_TRANSACTION] =
+		"SELECT coalesce((SELECT max(p.id) FROM pymodfs_change p WHERE p.id < c.id"
+		" AND (p.txn <> c.txn OR (p.txn IS NULL) <> (c.txn IS NULL)"
+		" OR (c.txn IS NULL AND p.time <> c.time))), 0) + 1,"
+		" coalesce((SELECT min(p.id) FROM pymodfs_change p WHERE p.id > c.id"
+		" AND (p.txn <> c.txn OR (p.txn IS NULL) <> (c.txn IS NULL)"
+		" OR (c.txn IS NULL AND p.time <> c.time))),"
+		" (SELECT max(id) + 1 FROM pymodfs_change)) - 1"
+		" FROM pymodfs_change c WHERE c.id = ?1",
 	[SQL_CHANGE_AT_TIME] = "SELECT id FROM pymodfs_change WHERE time <= ?1"
 			       " ORDER BY id DESC LIMIT 1",
 
-	[SQL_SET_ORIGIN] = "INSERT INTO pymodfs_origin (uid, pid, command) VALUES (?1, ?2, ?3)",
+	[SQL_SET_ORIGIN] =
+		"INSERT INTO pymodfs_origin (uid, pid, command, txn)"
+		" VALUES (?1, ?2, ?3, (SELECT coalesce(max(id), 0) + 1 FROM pymodfs_change))",
 	[SQL_CLEAR_ORIGIN] = "DELETE FROM pymodfs_origin",
 	[SQL_INSERT_MODULE] = "INSERT INTO " TABLE " (" NAME ", " SOURCE ") VALUES (?1, ?2)",
 	[SQL_UPDATE_MODULE] =
@@ -174,8 +186,6 @@ static const char *const texts[N_SQL] = {
 		"SELECT 1 FROM pymodfs_resource r JOIN pymodfs_node n ON n.id = r.node"
 		" WHERE r.node = ?1 AND r.content = ?2 AND n.size = ?3",
 	[SQL_RENEW] = "INSERT INTO pymodfs_renew (node, size) VALUES (?1, ?2)",
-	[SQL_RAISE_SCHEMA] =
-		"UPDATE pymodfs_setting SET value = 2 WHERE key = 'schema' AND value = 1",
 	[SQL_TOUCH_FILE] = "UPDATE pymodfs_node SET mtime = max(mtime, " NOW "), ctime = " NOW
 			   " WHERE id = ?1",
 	[SQL_SET_ATTR] =

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PAGES 1000 /* between two words about the progress */
+
 static int fail_file(const char *file, int error)
 {
 	return store_fail(-error, "%s: %s", file, strerror(error));
@@ -34,12 +36,23 @@ static int make_file(const char *file)
 	return 0;
 }
 
-static int copy_pages(sqlite3 *from, sqlite3 *to)
+/*
+ * Between two steps others' commits would make the copy begin anew, so the source is held at one moment by a read
+ * transaction.
+ */
+static int copy_pages(sqlite3 *from, sqlite3 *to, store_progress_fn *fn, void *arg)
 {
+	int code =
+		sqlite3_exec(from, "BEGIN; SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
+	if (code != SQLITE_OK)
+		return sqlite_fail(from, code);
 	sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
 	if (!backup)
 		return sqlite_fail(to, sqlite3_errcode(to));
-	int code = sqlite3_backup_step(backup, -1);
+	while ((code = sqlite3_backup_step(backup, fn ? PAGES : -1)) == SQLITE_OK) {
+		int total = sqlite3_backup_pagecount(backup);
+		fn(arg, total - sqlite3_backup_remaining(backup), total);
+	}
 	int end = sqlite3_backup_finish(backup);
 	if (code == SQLITE_DONE && end == SQLITE_OK)
 		return 0;
@@ -66,7 +79,7 @@ static int set_mode(const char *from, const char *file)
 	return stat(from, &st) || chmod(file, st.st_mode & 0777) ? fail_file(file, errno) : 0;
 }
 
-static int fill_file(struct store *store, const char *file)
+static int fill_file(struct store *store, const char *file, store_progress_fn *fn, void *arg)
 {
 	sqlite3 *from, *to = NULL;
 	int timeout = store->options.busy_timeout_ms;
@@ -76,7 +89,7 @@ static int fill_file(struct store *store, const char *file)
 	int code = sqlite3_open_v2(file, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(to, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
-	err = code == SQLITE_OK ? copy_pages(from, to) : sqlite_fail(to, code);
+	err = code == SQLITE_OK ? copy_pages(from, to, fn, arg) : sqlite_fail(to, code);
 	sqlite3_close(to);
 	sqlite3_close(from);
 	if (!err)
@@ -84,14 +97,14 @@ static int fill_file(struct store *store, const char *file)
 	return err ? err : sync_dir(file);
 }
 
-int sqlite_backup(struct store *store, const char *file)
+int sqlite_backup(struct store *store, const char *file, store_progress_fn *fn, void *arg)
 {
 	int err = make_file(file);
 	if (err)
 		return err;
 	/* An absolute path has no meaning of its own to SQLite, as ":memory:" has. */
 	char *path = realpath(file, NULL);
-	err = path ? fill_file(store, path) : fail_file(file, errno);
+	err = path ? fill_file(store, path, fn, arg) : fail_file(file, errno);
 	if (err)
 		unlink(file);
 	free(path);

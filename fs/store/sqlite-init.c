@@ -199,7 +199,7 @@ static int check_existing(struct init *init)
 static int check_set_up(struct init *init, bool *ret_done)
 {
 	struct db_setting setting = {0};
-	int err = sqlite_load_setting(init->handle, init->path, &setting);
+	int err = sqlite_load_setting(init->handle, init->path, false, &setting);
 	if (!err && (strcasecmp(setting.table, init->table) ||
 			    strcasecmp(setting.name_column, init->name) ||
 			    strcasecmp(setting.source_column, init->source)))

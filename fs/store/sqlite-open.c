@@ -178,7 +178,8 @@ static bool is_set_up(sqlite3 *handle)
 		handle, "main", "pymodfs_setting", "key", NULL, NULL, NULL, NULL, NULL);
 }
 
-int sqlite_load_setting(sqlite3 *handle, const char *path, struct db_setting *ret_setting)
+int sqlite_load_setting(
+	sqlite3 *handle, const char *path, bool old_too, struct db_setting *ret_setting)
 {
 	sqlite3_stmt *statement = NULL;
 	if (!is_set_up(handle))
@@ -195,14 +196,10 @@ int sqlite_load_setting(sqlite3 *handle, const char *path, struct db_setting *re
 	sqlite3_finalize(statement);
 	if (code != SQLITE_DONE)
 		return sqlite_fail(handle, code);
-	if (ret_setting->schema > STORE_SCHEMA)
-		return store_fail(-EPROTO,
-			"%s has schema %lld, newer than this program's (%d); use a newer pymodfs",
-			path, (long long)ret_setting->schema, STORE_SCHEMA);
 	if (ret_setting->schema < 1 || !ret_setting->uuid || !ret_setting->table ||
 		!ret_setting->name_column || !ret_setting->source_column)
 		return store_fail(-EUCLEAN, "%s: the table pymodfs_setting is damaged", path);
-	return 0;
+	return store_check_schema(path, ret_setting->schema, old_too);
 }
 
 /* The file's absolute name takes the place of the URL, so that it holds after a chdir. */
@@ -239,7 +236,7 @@ int sqlite_read_setting(struct store *store, struct db_setting *ret_setting)
 			err, "%s is not a database, or damaged: %s", store->url, store_error());
 	if (err)
 		return store_fail(err, "can't open %s: %s", store->url, store_error());
-	err = sqlite_load_setting(handle, store->url, ret_setting);
+	err = sqlite_load_setting(handle, store->url, store->options.old_too, ret_setting);
 	sqlite3_close(handle);
 	return err;
 }

@@ -232,6 +232,7 @@ const struct db_engine sqlite_engine = {
 	.get_bytes = sqlite_get_bytes,
 	.backup = sqlite_backup,
 	.check = sqlite_check,
+	.upgrade = sqlite_upgrade,
 	.watch_create = sqlite_watch_create,
 	.watch_destroy = sqlite_watch_destroy,
 	.watch_wait = sqlite_watch_wait,

@@ -32,7 +32,8 @@ int sqlite_read_setting(struct store *store, struct db_setting *ret_setting);
  */
 int sqlite_connect(const char *path, int flags, int busy_timeout_ms, sqlite3 **ret_handle);
 /* *ret_setting stays as it is when init has not been here: -ENOENT. */
-int sqlite_load_setting(sqlite3 *handle, const char *path, struct db_setting *ret_setting);
+int sqlite_load_setting(
+	sqlite3 *handle, const char *path, bool old_too, struct db_setting *ret_setting);
 
 /* ---- sqlite-init.c ---- */
 
@@ -45,8 +46,12 @@ int sqlite_watch_keys(sqlite3 *handle, const char *table, const char *name, cons
 
 /* ---- sqlite-backup.c ---- */
 
-int sqlite_backup(struct store *store, const char *file);
+int sqlite_backup(struct store *store, const char *file, store_progress_fn *fn, void *arg);
 int sqlite_check(struct store *store, int (*fn)(void *arg, const char *words), void *arg);
+
+/* ---- upgrade.c ---- */
+
+int sqlite_upgrade(struct store *store, int64_t *ret_from);
 
 /* ---- sqlite-watch.c ---- */
 

@@ -9,10 +9,10 @@
 #include <pthread.h>
 
 /*
- * The newest schema that this program reads and writes. 1 is what init makes. 2 has the same tables; the content of a plain file may be
- * without its zeros (content.c), which programs for schema 1 don't know: the first such file makes the database's number 2.
+ * The schema that this program reads and writes, and that init makes. 2: the content of a plain file may be without its zeros
+ * (content.c). 3: a change knows its transaction. upgrade.c brings earlier ones here.
  */
-#define STORE_SCHEMA 2
+#define STORE_SCHEMA 3
 
 struct store {
 	const struct db_engine *engine;
@@ -43,6 +43,11 @@ struct store_txn {
 /* ---- store.c ---- */
 
 void setting_finish(struct db_setting *setting);
+
+/* ---- upgrade.c ---- */
+
+/* Refuses, in words, a number that this program can't use. -EPROTO */
+int store_check_schema(const char *shown, int64_t schema, bool old_too);
 
 /* ---- own.c ---- */
 

@@ -128,9 +128,19 @@ int64_t store_schema(const struct store *store)
 	return store->setting.schema;
 }
 
-int store_backup(struct store *store, const char *file)
+int64_t store_schema_wanted(void)
 {
-	return store->engine->backup(store, file);
+	return STORE_SCHEMA;
+}
+
+int store_upgrade(struct store *store, int64_t *ret_from)
+{
+	return store->engine->upgrade(store, ret_from);
+}
+
+int store_backup(struct store *store, const char *file, store_progress_fn *fn, void *arg)
+{
+	return store->engine->backup(store, file, fn, arg);
 }
 
 int store_check(struct store *store, int (*fn)(void *arg, const char *words), void *arg)

@@ -146,6 +146,7 @@ struct store_counts {
 
 struct store_options {
 	bool read_only;
+	bool old_too; /* a schema of before is no error: for what reads alone, and upgrades */
 	int busy_timeout_ms; /* how long a writer waits for another one's lock; default 5000 */
 	size_t cache_max; /* bytes of the database's pages that each connection may keep; 0: the engine's default */
 };
@@ -160,7 +161,7 @@ struct store_watch;
 /*
  * Opens the database that url names: a path (SQLite), or postgresql://... (libpq). Fails, and store_error()
  * says in one line what is the matter and what to do, if it is missing, no database, not set
- * up by init, or set up by a newer program. Creates nothing.
+ * up by init, or set up by a newer program (-EPROTO) or an older one (likewise). Creates nothing.
  */
 int store_open(const char *url, const struct store_options *options, struct store **ret_store);
 void store_close(struct store *store);
@@ -248,6 +249,12 @@ int store_log(struct store_reader *reader, const char *path, store_event_fn *fn,
  */
 int store_find_rename(struct store_reader *reader, const struct store_event *event, char **ret_path,
 	int64_t *ret_change);
+/*
+ * Is the state after a change one that was between two transactions? If not, *ret_first and *ret_last are the changes of
+ * the transaction; else both are `change`. See schema.md for what is known of an SQL client's transactions.
+ */
+int store_find_transaction(
+	struct store_reader *reader, int64_t change, int64_t *ret_first, int64_t *ret_last);
 /* The newest change that was made at that time or before; 0: none. */
 int store_change_at_time(struct store_reader *reader, int64_t time, int64_t *ret_change);
 int store_count(struct store_reader *reader, struct store_counts *ret_counts);
@@ -259,13 +266,21 @@ int store_hidden(struct store_reader *reader, int (*fn)(void *arg, const char *n
 
 /*
  * Copies the database as it is at one moment into a new file, durably, while others write. -EEXIST when the file is
- * there, which is left alone; -ENOTSUP where the database has tools of its own for it.
+ * there, which is left alone; -ENOTSUP where the database has tools of its own for it. fn, if there is one, is told now and then how
+ * much of how much is done.
  */
-int store_backup(struct store *store, const char *file);
+typedef void store_progress_fn(void *arg, int64_t done, int64_t total);
+int store_backup(struct store *store, const char *file, store_progress_fn *fn, void *arg);
 /* Calls fn(words) for each damage that the database itself finds. Reads all of it. */
 int store_check(struct store *store, int (*fn)(void *arg, const char *words), void *arg);
-/* The number of the schema that init made. */
+/* The number of the schema that the database has, and the one that this program makes. */
 int64_t store_schema(const struct store *store);
+int64_t store_schema_wanted(void);
+/*
+ * Brings an earlier schema up to date in one transaction; the store must have been opened with old_too and is to be closed then.
+ * *ret_from: the schema that it had; the wanted one: there was nothing to do.
+ */
+int store_upgrade(struct store *store, int64_t *ret_from);
 
 /* ---- writing: one transaction at a time, all or nothing ---- */
 

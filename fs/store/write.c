@@ -59,13 +59,10 @@ int write_create_module(struct db *db, const char *module, const void *data, siz
 	return err;
 }
 
-/* Who doesn't know that a content may be without its zeros must not read it. */
 static int save_resource(struct db *db, int64_t id, const struct stored *stored, int64_t length)
 {
 	int err = db_do(
 		db, SQL_SAVE_RESOURCE, DB_VALUES(db_int(id), db_blob(stored->data, stored->size)));
-	if (!err && stored->sparse)
-		err = db_do(db, SQL_RAISE_SCHEMA, DB_NO_VALUES);
 	if (!err)
 		err = db_do(db, SQL_RENEW, DB_VALUES(db_int(id), db_int(length)));
 	return err;

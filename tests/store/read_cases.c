@@ -298,7 +298,7 @@ static void test_a_newer_schema_is_refused(struct env *env)
 	sql(env, "UPDATE pymodfs_setting SET value = '99' WHERE key = 'schema'");
 	CHECK_INT(store_open(env->path, NULL, &store), -EPROTO);
 	CHECK(strstr(store_error(), "newer"));
-	sql(env, "UPDATE pymodfs_setting SET value = '1' WHERE key = 'schema'");
+	sql(env, "UPDATE pymodfs_setting SET value = '3' WHERE key = 'schema'");
 }
 
 const struct test_case read_cases[] = {

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pymodfs upgrade: brings the tables that an earlier pymodfs made up to date. First a copy is made beside the database, then one
+ * transaction does it all; so whatever happens there is either the old state or the new one. One thread.
+ */
+#include "cli.h"
+#include "progress.h"
+#include "store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct upgrade {
+	const char *backup;
+	bool no_backup;
+};
+
+/* Where the copy goes; the caller frees. NULL: nowhere. */
+static int name_backup(const struct upgrade *upgrade, const struct store *store, char **ret_file)
+{
+	*ret_file = NULL;
+	if (upgrade->no_backup)
+		return 0;
+	if (!upgrade->backup && strstr(store_url(store), "://"))
+		return cli_fail("%s is kept by a PostgreSQL server; back it up with pg_dump, then "
+				"say --no-backup",
+			store_url(store));
+	int size = upgrade->backup ? asprintf(ret_file, "%s", upgrade->backup)
+				   : asprintf(ret_file, "%s.schema-%lld", store_url(store),
+					     (long long)store_schema(store));
+	if (size < 0)
+		return cli_fail("out of memory");
+	return 0;
+}
+
+static int copy(struct store *store, const char *file)
+{
+	struct progress progress;
+	progress_init(&progress, "copying", 1);
+	int err = store_backup(store, file, progress_count, &progress);
+	progress_finish(&progress, !err);
+	if (err)
+		return cli_fail("%s; nothing has changed", store_error());
+	return 0;
+}
+
+static int upgrade_store(const struct upgrade *upgrade, struct store *store)
+{
+	char *file;
+	int64_t from;
+	int status = 0;
+	if (store_schema(store) == store_schema_wanted()) {
+		printf("%s has schema %lld: there is nothing to do\n", store_url(store),
+			(long long)store_schema_wanted());
+		return 0;
+	}
+	status = name_backup(upgrade, store, &file);
+	if (!status && file)
+		status = copy(store, file);
+	if (!status && store_upgrade(store, &from))
+		status = cli_fail("%s: %s; nothing has changed", store_url(store), store_error());
+	if (!status)
+		printf("%s had schema %lld and has %lld now%s%s\n", store_url(store),
+			(long long)from, (long long)store_schema_wanted(),
+			file ? "; it is as it was in " : "", file ? file : "");
+	free(file);
+	return status;
+}
+
+static const struct cli_option options[] = {
+	{"backup", 0, CLI_TEXT, offsetof(struct upgrade, backup), "FILE", CLI_FILE,
+		"the copy that is made before; the default is DB.schema-N"},
+	{"no-backup", 0, CLI_FLAG, offsetof(struct upgrade, no_backup), NULL, CLI_NOTHING,
+		"make none"},
+	{0},
+};
+
+static int run(void *arg, int argc, char **argv)
+{
+	const struct store_options store_options = {.old_too = true};
+	struct upgrade *upgrade = arg;
+	struct store *store;
+	if (upgrade->backup && upgrade->no_backup)
+		return cli_usage("--backup and --no-backup exclude each other");
+	if (store_open(argv[0], &store_options, &store))
+		return cli_fail("%s", store_error());
+	int status = upgrade_store(upgrade, store);
+	store_close(store);
+	return status;
+}
+
+const struct cli_command cmd_upgrade = {
+	.name = "upgrade",
+	.summary = "bring a database of an earlier pymodfs up to date",
+	.operands = "DB",
+	.about = "Brings what an earlier pymodfs made in the database DB up to date, in one "
+		 "transaction; your table is\n"
+		 "not touched. Before that it copies the database to a new file. Unmount it first. "
+		 "Safe to repeat.\n",
+	.options = options,
+	.size = sizeof(struct upgrade),
+	.min = 1,
+	.max = 1,
+	.wanted = "name one database",
+	.words = {CLI_DB, CLI_NOTHING, CLI_NOTHING},
+	.run = run,
+};
