@@ -84,6 +84,22 @@ static void sort_into(PyObject *list, PyObject *set)
 	Py_XDECREF(names);
 }
 
+/* What is to run again, unless its file is gone: then it goes too. */
+static int add_forced(PyObject *force, PyObject *changed, PyObject *deleted)
+{
+	PyObject *names = PySequence_List(force);
+	int result = names ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++) {
+		PyObject *name = PyList_GET_ITEM(names, i);
+		struct record *record = record_find(name);
+
+		result = PySet_Add(record && record->gone ? deleted : changed, name);
+	}
+	Py_XDECREF(names);
+	return result;
+}
+
 /* Everything that is not in effect: changed since, or failed before and changed again. */
 static int poll_locked(struct report *report, PyObject *force)
 {
@@ -98,7 +114,7 @@ static int poll_locked(struct report *report, PyObject *force)
 		goto out;
 	sort_into(report->changed, changed);
 	sort_into(report->changed, deleted);
-	if (force && _PySet_Update(changed, force) < 0)
+	if (force && add_forced(force, changed, deleted) < 0)
 		result = -1;
 	else if (PySet_GET_SIZE(changed) || PySet_GET_SIZE(deleted))
 		result = batch_apply(changed, deleted, report);

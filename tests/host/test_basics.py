@@ -579,6 +579,16 @@ class Interface(HostCase):
             eq(pkg.m.X, 1)
         """)
 
+    def test_reload_all_lets_go_of_a_module_whose_file_is_gone(self):
+        self.host("""
+            write({'m': 'X = 1', 'n': 'Y = 1'})
+            import m, n
+            delete('n')
+            report = pymodhost.reload_all()
+            eq((list(report.reloaded), list(report.unloaded), errors(report), 'n' in sys.modules), (['m'], ['n'], '', False))
+            eq(list(pymodhost.reload_all().reloaded), ['m'])
+        """)
+
     def test_reload_all_runs_every_module_once_in_order(self):
         self.host("""
             sys.order = []
