@@ -489,6 +489,7 @@ int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 		rollback_foreign(&batch);
 		batch_restore_lines(&batch);
 		PyList_SetSlice(report->reloaded, 0, PyList_GET_SIZE(report->reloaded), NULL);
+		PyList_SetSlice(report->unloaded, 0, PyList_GET_SIZE(report->unloaded), NULL);
 		result = 1;
 	}
 	collector_resume(&batch.pause);

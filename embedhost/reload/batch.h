@@ -176,6 +176,8 @@ void journal_finish(struct journal *journal);
 /* type.c */
 bool type_orders_itself(PyTypeObject *type); /* its metaclass has an mro() */
 int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base);
+PyObject *type_save_orders(PyTypeObject *type); /* for type_restore_bases() */
+void type_restore_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base, PyObject *orders);
 int type_put(PyTypeObject *type, PyObject *key, PyObject *value); /* value NULL: it goes */
 int type_forget_checks(PyTypeObject *type); /* answers to isinstance() that an ABC remembers */
 PyObject *audit_suspend(void);

@@ -73,18 +73,20 @@ static bool bases_fit(struct batch *batch, PyTypeObject *old, PyTypeObject *fres
 	PyObject *bases = mapped_tuple(batch, fresh->tp_bases), *before = Py_NewRef(old->tp_bases);
 	PyTypeObject *base = (PyTypeObject *)map_get(batch, (PyObject *)fresh->tp_base);
 	PyTypeObject *old_base = old->tp_base;
+	PyObject *orders = type_save_orders(old);
 	bool fit = bases && same_items(bases, before);
 
-	if (bases && !fit && type_orders_itself(fresh)) {
+	if (bases && orders && !fit && type_orders_itself(fresh)) {
 		fit = true; /* what it made of the new class, it will make of the old */
-	} else if (bases && !fit) {
+	} else if (bases && orders && !fit) {
 		Py_INCREF(old_base);
 		fit = type_set_bases(old, bases, base) == 0;
 		if (fit)
-			type_set_bases(old, before, old_base);
+			type_restore_bases(old, before, old_base, orders);
 		Py_DECREF(old_base);
 	}
 	PyErr_Clear();
+	Py_XDECREF(orders);
 	Py_XDECREF(bases);
 	Py_DECREF(before);
 	return fit;

@@ -9,10 +9,29 @@
  */
 #include "batch.h"
 
+#include <stdlib.h>
+
+/* For tests: the step whose number is in the environment finds no memory. */
+static bool step_fails(const struct journal *journal)
+{
+#ifdef PYMODHOST_FAULT_POINTS
+	const char *step = getenv("PYMODHOST_FAIL_STEP");
+
+	return step && strtoul(step, NULL, 10) == journal->count;
+#else
+	(void)journal;
+	return false;
+#endif
+}
+
 static struct change *journal_push(struct journal *journal, enum change_kind kind, PyObject *owner)
 {
 	struct change *change, *grown;
 
+	if (step_fails(journal)) {
+		PyErr_NoMemory();
+		return NULL;
+	}
 	if (journal->count == journal->room) {
 		size_t room = journal->room ? journal->room * 2 : 256;
 
@@ -129,7 +148,7 @@ int journal_bases_set(
 	if (!change)
 		return -1;
 	change->old = Py_NewRef(type->tp_bases);
-	change->key = Py_BuildValue("(OO)", type->tp_base, type->tp_mro);
+	change->key = Py_BuildValue("(ON)", type->tp_base, type_save_orders(type));
 	return change->key ? type_set_bases(type, bases, base) : -1;
 }
 
@@ -240,8 +259,10 @@ static void change_undo(struct change *change)
 		type_put((PyTypeObject *)change->owner, change->key, change->old);
 		break;
 	case CHANGE_BASES:
-		type_set_bases((PyTypeObject *)change->owner, change->old,
-			(PyTypeObject *)PyTuple_GET_ITEM(change->key, 0));
+		if (change->key)
+			type_restore_bases((PyTypeObject *)change->owner, change->old,
+				(PyTypeObject *)PyTuple_GET_ITEM(change->key, 0),
+				PyTuple_GET_ITEM(change->key, 1));
 		break;
 	case CHANGE_KEYS:
 		dict_clear(change->owner);

@@ -116,6 +116,36 @@ int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base)
 	return result;
 }
 
+/* The resolution orders that a method mro() made, of `type` and below: a list of (class, order). */
+PyObject *type_save_orders(PyTypeObject *type)
+{
+	PyObject *list = PyList_New(0), *pair;
+
+	if (list && collect_ordering(type, list) < 0)
+		Py_CLEAR(list);
+	for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list); i++) {
+		PyTypeObject *ordering = (PyTypeObject *)PyList_GET_ITEM(list, i);
+
+		pair = PyTuple_Pack(2, ordering, ordering->tp_mro);
+		if (!pair || PyList_SetItem(list, i, pair) < 0)
+			Py_CLEAR(list);
+	}
+	return list;
+}
+
+/* Undoes a type_set_bases(), which makes plain orders. */
+void type_restore_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base, PyObject *orders)
+{
+	type_set_bases(type, bases, base);
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(orders); i++) {
+		PyObject *pair = PyList_GET_ITEM(orders, i);
+		PyTypeObject *ordering = (PyTypeObject *)PyTuple_GET_ITEM(pair, 0);
+
+		Py_SETREF(ordering->tp_mro, Py_NewRef(PyTuple_GET_ITEM(pair, 1)));
+		PyType_Modified(ordering);
+	}
+}
+
 /* Names that the type's own C slots or fields follow. All others, those for which type has a
  * descriptor of its own among them (__class__), go straight into the dict. */
 static bool name_has_slot(PyObject *name)
