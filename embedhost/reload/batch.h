@@ -114,9 +114,13 @@ struct batch {
 /* batch.c */
 int batch_apply(PyObject *changed, PyObject *deleted, struct report *report);
 struct member *batch_find(struct batch *batch, PyObject *name);
-int batch_add_new(struct batch *batch, PyObject *module, const char *path);
 int batch_fail(struct batch *batch, PyObject *name); /* the exception that is set stays set */
 bool batch_is_mine(void);                            /* a batch runs, on this thread */
+
+/* build.c */
+int batch_build(struct batch *batch, PyObject *changed);
+int batch_add_new(struct batch *batch, PyObject *module, const char *path);
+int batch_add_deleted(struct batch *batch, PyObject *deleted);
 
 /* load.c: a first import */
 int load_module(PyObject *module, const char *path);
