@@ -125,6 +125,13 @@ class LargeFileTest(TestCase):
         (self.mnt.path / 'large~').rename(other)
         self.assert_large(other)
 
+    def test_the_log_tells_of_it_and_of_all_others(self):
+        self.make()
+        self.path.write_bytes(b'short')
+        log = pymodfs('log', self.mnt.database.path).stdout
+        self.assertEqual(log.count('large.bin'), 3, log)
+        self.assertIn('  a', log)
+
     def test_a_backup_has_it_whole(self):
         self.make()
         pymodfs('backup', self.mnt.database.path, self.dir / 'copy.db')

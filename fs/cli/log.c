@@ -91,7 +91,7 @@ static int read_version(struct log *log, int64_t version, void **ret_data, size_
 	return version ? store_read(log->reader, version, ret_data, ret_size) : 0;
 }
 
-/* What can't be read any more is not counted. */
+/* What can't be read any more, or not at once, is not counted. */
 static int count_lines(struct log *log, struct line *line)
 {
 	const struct store_event *event = line->event;
@@ -109,7 +109,7 @@ static int count_lines(struct log *log, struct line *line)
 			&line->removed);
 	free(new);
 	free(old);
-	return err == -ESTALE ? 0 : err;
+	return err == -ESTALE || err == -EFBIG ? 0 : err;
 }
 
 /* ---- telling ---- */
