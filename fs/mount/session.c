@@ -141,6 +141,10 @@ int session_run(struct mount *mount)
 		fuse_session_unmount(mount->session);
 		mount_log(LOG_INFO, "%s is unmounted", mount->mountpoint);
 	}
+	/* What is left to do is quick; a signal that comes now is about an end that is under way. */
+	sigset_t all;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	fuse_remove_signal_handlers(mount->session);
 	return r < 0 ? r : 0;
 }
