@@ -5,8 +5,8 @@
  * inotify on the database and its write-ahead log wakes us; `PRAGMA data_version` on a connection of
  * our own says whether there is a commit. The event comes with the write, before the commit is
  * published in the wal-index (a mapped page, which makes no event), so that one look after it is
- * mostly too early: after an event we look every 100 us for 10 ms, then every 250 ms for a while, for
- * a commit whose fsync takes long. When nothing happens we sleep; one look in 30 s is the net
+ * mostly too early: after an event we look every 100 us for 10 ms, then for two seconds whenever a tenth more time has
+ * passed, for a commit whose fsync takes long. When nothing happens we sleep; one look in 30 s is the net
  * under a lost event. The database's files are never opened other than through SQLite: closing any
  * descriptor of one would drop SQLite's POSIX locks.
  *
@@ -33,7 +33,7 @@
 #define HOT_TIME (10 * MS) /* how long after an event to look often */
 #define HOT_PERIOD (100 * US)
 #define UNSETTLED_TIME (2 * SECOND) /* how long after an event to look now and then */
-#define UNSETTLED_PERIOD (250 * MS)
+#define UNSETTLED_PART 10           /* one look in this part of the time that has passed */
 #define IDLE_PERIOD (30 * SECOND)
 
 struct sqlite_watch {
@@ -172,7 +172,7 @@ static int64_t time_to_look(const struct sqlite_watch *watch, int64_t now)
 {
 	int64_t age = now - watch->last_event;
 	int64_t period = watch->last_event && age < HOT_TIME         ? HOT_PERIOD
-			 : watch->last_event && age < UNSETTLED_TIME ? UNSETTLED_PERIOD
+			 : watch->last_event && age < UNSETTLED_TIME ? age / UNSETTLED_PART
 								     : IDLE_PERIOD;
 	int64_t left = watch->last_look + period - now;
 	return left > 0 ? left : 0;
