@@ -9,8 +9,6 @@
 
 #include "../tree/caller.h"
 
-#define PATIENCE_MS 50 /* far more than publishing takes unless it is blocked (job.h) */
-
 struct job {
 	struct mount *mount;
 	fuse_req_t req; /* NULL: nobody waits */
@@ -21,7 +19,6 @@ struct job {
 	unsigned int flags;
 	struct store_attr attr;
 	struct draft *draft;
-	bool closing;
 	struct stat stat; /* the answer, where it has attributes (ino is not 0) */
 };
 
@@ -206,7 +203,7 @@ static void job_publish(struct job *job, const char *what, int64_t change)
 				   job->ino, &job->stat, &lasting)
 			 : 0;
 	if (r >= 0 && change && ino_get_class(job->ino) != INO_DIR) {
-		publisher_wait(mount, change, job->closing ? -1 : PATIENCE_MS, job_answer, job);
+		publisher_wait(mount, change, job->request.patience_ms, job_answer, job);
 		return;
 	}
 	if (r < 0)
@@ -258,7 +255,8 @@ void job_commit(fuse_req_t req, struct draft *draft, fuse_ino_t ino, bool closin
 		return;
 	}
 	job->draft = draft;
-	job->closing = closing;
+	if (closing)
+		job->request.patience_ms = -1;
 	job_start(job, run_commit);
 }
 
@@ -286,6 +284,7 @@ void job_commit_quietly(struct mount *mount, const struct tree_caller *caller, s
 	job->draft = draft;
 	job->name = strdup(name);
 	mount_request_init(mount, caller, &job->request);
+	job->request.patience_ms = -1;
 	r = job->name ? mount_submit(mount, run_commit_quietly, job) : -ENOMEM;
 	if (r == 0)
 		return;

@@ -21,6 +21,7 @@ void reply_error(fuse_req_t req, int error)
 	fuse_reply_err(req, -error);
 }
 
+#define PATIENCE_MS 50    /* far more than publishing takes unless it is blocked (job.h) */
 #define LISTING_SECONDS 2 /* far longer than a process stays between the answer and its use */
 
 void mount_request_init(const struct mount *mount, const struct tree_caller *caller,
@@ -29,6 +30,7 @@ void mount_request_init(const struct mount *mount, const struct tree_caller *cal
 	ret_request->caller = *caller;
 	caller_command(caller->tid, ret_request->command, sizeof(ret_request->command));
 	ret_request->deadline = clock_monotonic() + mount->busy_timeout_ms * MILLISECOND;
+	ret_request->patience_ms = PATIENCE_MS;
 }
 
 void mount_note_listing(struct mount *mount)

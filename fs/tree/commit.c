@@ -174,13 +174,13 @@ void draft_rest(struct tree *tree, struct draft *draft)
 }
 
 /* Before the commit: what it replaces is there until the new version is published (unseen.c). */
-static void hold_back(
-	struct tree *tree, const struct store_node *old, const struct store_node *node)
+static void hold_back(struct tree *tree, const struct tree_request *request,
+	const struct store_node *old, const struct store_node *node)
 {
 	if (old->kind != STORE_MODULE || old->id != node->id || old->version == node->version)
 		return;
 	tree_lock(tree);
-	unseen_add(tree, old, node->version);
+	unseen_add(tree, old, node->version, request->patience_ms);
 	tree_unlock(tree);
 }
 
@@ -199,7 +199,7 @@ static int commit_snapshot(struct tree *tree, const struct tree_request *request
 		store_abort(txn);
 		return r;
 	}
-	hold_back(tree, &old, ret_node);
+	hold_back(tree, request, &old, ret_node);
 	r = store_commit(txn, ret_change);
 	if (r < 0) {
 		tree_lock(tree);

@@ -32,6 +32,7 @@ struct load {
 	int64_t node, base;
 	uint64_t changes;
 	bool loaded;
+	bool shown; /* for one who only looks: what is there for him, maybe an older version (unseen.c) */
 	void *data; /* read; NULL: what is loaded is the current version */
 	struct store_content bytes;
 };
@@ -44,18 +45,28 @@ static bool load_init(struct load *load, const struct draft *draft, bool refresh
 		.base = draft->base,
 		.changes = draft->changes,
 		.loaded = draft->loaded,
+		.shown = draft->apart,
 	};
 	bool changed = draft->changes != draft->committed;
 	return draft->state == DRAFT_BOUND && (!draft->loaded || (refresh && !changed));
 }
 
-static int load_read(struct store_reader *reader, struct load *load)
+static void node_as_shown(struct tree *tree, struct store_node *node)
+{
+	tree_lock(tree);
+	unseen_hide(tree, node);
+	tree_unlock(tree);
+}
+
+static int load_read(struct tree *tree, struct store_reader *reader, struct load *load)
 {
 	struct store_node node;
 	int r = store_reader_begin(reader);
 	if (r < 0)
 		return r;
 	r = store_get_node(reader, load->node, &node);
+	if (r == 0 && load->shown)
+		node_as_shown(tree, &node);
 	if (r == 0 && !(load->loaded && load->base == node.version))
 		r = store_read_sparse(reader, node.version, &load->data, &load->bytes);
 	store_reader_end(reader);
@@ -73,7 +84,7 @@ int draft_load(struct tree *tree, struct store_reader *reader, struct draft *dra
 	if (!wanted)
 		return 0;
 
-	int r = load_read(reader, &load);
+	int r = load_read(tree, reader, &load);
 	tree_lock(tree);
 	if (r == -ESTALE && draft->loaded) {
 		/* Its file was removed on the way: it is what one has that was open before. */

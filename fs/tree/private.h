@@ -128,8 +128,12 @@ void content_close(struct tree *tree, struct content *content);
 void content_unlink_node(struct tree *tree, int64_t node);
 
 /* unseen.c; all want the lock. */
-void unseen_add(struct tree *tree, const struct store_node *old, int64_t version);
-const struct unseen *unseen_find(const struct tree *tree, int64_t node, int64_t version);
+/* patience_ms: tree_request's. */
+void unseen_add(struct tree *tree, const struct store_node *old, int64_t version, int patience_ms);
+/* Makes of a node as it is in the store what is there for whoever looks; false: that is the same. */
+bool unseen_hide(const struct tree *tree, struct store_node *node);
+/* Is this version, which a newer one has replaced in the store, what is there? */
+bool unseen_shows(const struct tree *tree, int64_t node, int64_t version);
 void unseen_remove(struct tree *tree, int64_t node);
 
 /* ticket.c; all want the lock. */

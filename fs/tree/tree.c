@@ -185,8 +185,11 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 {
 	bool aside = aside_find(tree, node->id), gone = aside_hides(tree, node->id, caller->tid);
 	struct ticket *ticket = ticket_for_node(tree, caller, node);
+	struct store_node shown = *node;
+	bool unseen = unseen_hide(tree, &shown);
 	if (ticket && !(gone && ticket_is_own(ticket))) {
-		struct draft *draft = ticket_draft(tree, ticket, node, name);
+		struct draft *draft =
+			ticket_draft(tree, ticket, ticket_is_own(ticket) ? &shown : node, name);
 		if (!draft)
 			return -ENOMEM;
 		draft->pins++;
@@ -195,8 +198,7 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 	} else if (gone) {
 		no_entry(false, ret_entry);
 	} else {
-		const struct unseen *unseen = unseen_find(tree, node->id, node->version);
-		node_entry(tree, unseen ? &unseen->old : node, ret_entry);
+		node_entry(tree, &shown, ret_entry);
 		/* While it is written it may not be cached: so the save has nothing to invalidate. */
 		ret_entry->lasting = !aside && !unseen && !draft_find_node(tree, node->id);
 	}
@@ -303,13 +305,22 @@ bool tree_is_open(struct tree *tree, int64_t version)
 	return open;
 }
 
+/* A name leads to it, or somebody has it open. */
+static bool version_is_there(struct tree *tree, int64_t node, int64_t version)
+{
+	tree_lock(tree);
+	bool there = unseen_shows(tree, node, version) || content_find(tree, version);
+	tree_unlock(tree);
+	return there;
+}
+
 static int getattr_version(struct tree *tree, struct store_reader *reader,
 	const struct tree_caller *caller, int64_t version, struct stat *ret_attr)
 {
 	struct store_node node;
 	bool current;
 	int r = store_get_version(reader, version, &node, &current);
-	if (r == 0 && !current && !tree_is_open(tree, version))
+	if (r == 0 && !current && !version_is_there(tree, node.id, version))
 		r = -ESTALE; /* the name may lead to another file by now */
 	if (r == 0)
 		tree_stat_node(tree, &node, ret_attr);
@@ -336,6 +347,8 @@ static int getattr_draft(struct tree *tree, struct store_reader *reader,
 		return r;
 	tree_lock(tree);
 	draft = draft_find(tree, ino);
+	if (draft && draft->apart && r == 0)
+		unseen_hide(tree, &node);
 	if (draft && r == 0)
 		draft_take_node(tree, draft, &node);
 	if (draft)

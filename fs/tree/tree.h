@@ -144,6 +144,7 @@ struct tree_request {
 	struct tree_caller caller;
 	char command[64]; /* of the caller; "" if unknown */
 	int64_t deadline; /* CLOCK_MONOTONIC, ns: until when to wait for another writer's lock */
+	int patience_ms; /* how long the answer waits at most until everybody sees a save; -1: for ever */
 };
 
 /*

@@ -5,13 +5,42 @@
  * answered before: the publisher's invalidation waits for such a listing to end (it takes the directory's lock), and
  * only then is the new one shown. Without this a reader could see the new one and then the old one.
  *
- * Only what a close, fsync or truncate commits, which are answered once it is published. tree->lock guards the list.
+ * Only what a close, fsync or truncate commits, for as long as their answer waits for the publisher: who has the answer sees what he
+ * saved. Whatever shows a module to somebody who only looks goes by this: look-up, attributes, and the private drafts of
+ * ticket.c. tree->lock guards the list.
  */
 #include <stdlib.h>
 
 #include "private.h"
 
-#define UNSEEN_MS 50 /* fsync and truncate wait no longer (fs/mount/job.c) */
+/* Where the answer waits for ever: a publisher that can't read the store publishes nothing. */
+#define UNSEEN_MS 10000
+
+static const struct unseen *unseen_find(const struct tree *tree, int64_t node, int64_t version)
+{
+	int64_t now = tree->unseen ? clock_monotonic() : 0;
+	for (const struct unseen *unseen = tree->unseen; unseen; unseen = unseen->next)
+		if (unseen->old.id == node && unseen->version == version && unseen->until > now)
+			return unseen;
+	return NULL;
+}
+
+bool unseen_hide(const struct tree *tree, struct store_node *node)
+{
+	const struct unseen *unseen = unseen_find(tree, node->id, node->version);
+	if (unseen)
+		*node = unseen->old;
+	return unseen != NULL;
+}
+
+bool unseen_shows(const struct tree *tree, int64_t node, int64_t version)
+{
+	int64_t now = tree->unseen ? clock_monotonic() : 0;
+	for (const struct unseen *unseen = tree->unseen; unseen; unseen = unseen->next)
+		if (unseen->old.id == node && unseen->old.version == version && unseen->until > now)
+			return true;
+	return false;
+}
 
 /* Takes off those of a node, and those whose time is over. */
 static void unseen_sweep(struct tree *tree, int64_t node)
@@ -28,27 +57,19 @@ static void unseen_sweep(struct tree *tree, int64_t node)
 	}
 }
 
-void unseen_add(struct tree *tree, const struct store_node *old, int64_t version)
+void unseen_add(struct tree *tree, const struct store_node *old, int64_t version, int patience_ms)
 {
+	int64_t wait = patience_ms < 0 ? UNSEEN_MS : patience_ms;
 	const struct unseen *before = unseen_find(tree, old->id, old->version);
 	struct unseen *unseen = malloc(sizeof(*unseen));
 	if (!unseen) /* it is seen a little too early */
 		return;
 	unseen->old = before ? before->old : *old;
 	unseen->version = version;
-	unseen->until = clock_monotonic() + UNSEEN_MS * MILLISECOND;
+	unseen->until = clock_monotonic() + wait * MILLISECOND;
 	unseen_sweep(tree, old->id);
 	unseen->next = tree->unseen;
 	tree->unseen = unseen;
-}
-
-const struct unseen *unseen_find(const struct tree *tree, int64_t node, int64_t version)
-{
-	int64_t now = tree->unseen ? clock_monotonic() : 0;
-	for (const struct unseen *unseen = tree->unseen; unseen; unseen = unseen->next)
-		if (unseen->old.id == node && unseen->version == version && unseen->until > now)
-			return unseen;
-	return NULL;
 }
 
 void unseen_remove(struct tree *tree, int64_t node)
