@@ -606,10 +606,12 @@ class HelpTest(TestCase):
 
     def test_output_that_cannot_be_written_is_an_error(self):
         db = self.database({'m': 'one'})
-        for command in (['log'], ['log', '--json'], ['show'], ['check'], ['status']):
-            words = [PYMODFS, *command, db.path, *(['m'] if command == ['show'] else [])]
-            result = run('sh', '-c', 'exec "$@" >/dev/full', 'sh', *words, check=False)
-            self.assertEqual(result.returncode, 1, command)
+        hidden = self.database({'a..b': ''}, name='hidden.db')
+        for words, status in ((['log', db.path], 1), (['log', '--json', db.path], 1), (['show', db.path, 'm'], 1),
+                              (['check', db.path], 1), (['status', db.path], 1), (['check', '--no-compile', hidden.path], 1),
+                              (['diff', '--from', '0', db.path], 2)):
+            result = run('sh', '-c', 'exec "$@" >/dev/full', 'sh', PYMODFS, *words, check=False)
+            self.assertEqual(result.returncode, status, words)
             self.assertRegex(result.stderr, "^pymodfs [a-z]+: can't write: .*\\n$")
 
 

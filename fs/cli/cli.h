@@ -70,6 +70,7 @@ struct cli_command {
 	const char *wanted;     /* what is said when there are too few or too many */
 	enum cli_word words[3]; /* what the operands are; the last one stands for all that follow */
 	bool pages;             /* long output: colours and a pager */
+	bool finds;             /* a status of 1 is no failure; 2 is */
 	void (*more_help)(FILE *out);
 	/* argv[0] is the first operand; argv[argc] is NULL. Returns the exit status. */
 	int (*run)(void *options, int argc, char **argv);

@@ -411,5 +411,6 @@ const struct cli_command cmd_diff = {
 	.wanted = "name the database and one or two modules, or two of databases and directories",
 	.words = {CLI_DB, CLI_MODULE, CLI_NOTHING},
 	.pages = true,
+	.finds = true,
 	.run = run,
 };

@@ -29,6 +29,7 @@ const struct cli_command *const cli_commands[] = {
 #define N_COMMANDS (sizeof(cli_commands) / sizeof(cli_commands[0]) - 1)
 
 static const char *current; /* NULL: none yet */
+static bool failed;         /* and why has been said */
 
 static void say_who(void)
 {
@@ -44,6 +45,7 @@ int cli_fail(const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
+	failed = true;
 	return CLI_FAILURE;
 }
 
@@ -116,8 +118,12 @@ static int run_command(int argc, char **argv)
 	current = command->name;
 	int status = cli_run_command(command, argc, argv);
 	/* What stands in the buffer until the end may fail as well. */
-	if (!status && (fflush(stdout) || ferror(stdout)))
-		status = cli_fail("can't write: %s", strerror(errno));
+	bool lost = fflush(stdout) || ferror(stdout);
+	/* What some commands say by a status of 1 would have been said in vain. */
+	if (lost && !failed && status != CLI_USAGE) {
+		cli_fail("can't write: %s", strerror(errno));
+		status = command->finds ? CLI_USAGE : CLI_FAILURE;
+	}
 	output_end();
 	return status;
 }
