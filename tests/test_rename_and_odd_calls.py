@@ -350,6 +350,16 @@ class BackupTest(OddCase):
                 (self.local / 'on_a').rmdir()
                 (self.mnt.path / 'on_a').rmdir()
 
+    def test_its_own_process_sees_the_new_file_while_it_writes_it(self):
+        def calls(top):
+            fd = os.open(top / 'a.py', os.O_RDWR | os.O_CREAT, 0o644)
+            os.write(fd, b'new\n')
+            found = [(top / 'a.py').stat().st_size, outcome(os.open, top / 'a.py', os.O_CREAT | os.O_EXCL | os.O_WRONLY),
+                     write(top / 'a.py', b'N', os.O_WRONLY | os.O_CREAT)]
+            os.close(fd)
+            return found + [(top / 'a.py').read_bytes()]
+        self.backup(calls)
+
     def test_the_new_file_has_the_mode_that_it_is_made_with(self):
         def calls(top):
             os.chmod(top / 'a.py~', 0o640)
@@ -488,6 +498,26 @@ class WriteTest(OddCase):
             onto = outcome(write, top / 'link', b'3', exclusive)
             through = outcome(write, top / 'link', b'4')
             return first, again, onto, through, outcome(os.open, top / 'link', os.O_RDONLY | os.O_NOFOLLOW)
+        self.same(calls)
+
+    def test_of_those_who_create_a_file_exclusively_one_succeeds(self):
+        script = ('import os, sys\n'
+                  'for i in range(300):\n'
+                  '    try: os.close(os.open(f"lock{i}.py", os.O_CREAT | os.O_EXCL | os.O_WRONLY))\n'
+                  '    except FileExistsError: continue\n'
+                  '    print(i)\n')
+        rivals = [self.process(Process(PYTHON, '-c', script, cwd=self.mnt.path)) for _ in range(3)]
+        self.assertEqual([rival.wait() for rival in rivals], [0, 0, 0])
+        won = [int(number) for rival in rivals for number in rival.output.split()]
+        self.assertEqual(sorted(won), list(range(300)))
+
+    def test_a_new_file_has_the_group_of_a_directory_that_hands_it_on(self):
+        def calls(top, name):
+            os.chown(top, -1, 12)
+            os.chmod(top, 0o2775)
+            write(top / name, b'x\n')
+            (top / 'd').mkdir()
+            return [(top / found).stat().st_gid for found in (name, 'd')]
         self.same(calls)
 
     def test_a_descriptor_for_reading_writes_nothing_and_the_reverse(self):

@@ -26,6 +26,7 @@ int aside_add(struct tree *tree, const struct store_node *node, pid_t process)
 	}
 	aside->parent = node->parent;
 	aside->process = process;
+	aside->created = false;
 	aside->expires = clock_monotonic() + ASIDE_SECONDS * NANOSECONDS;
 	return 0;
 }
@@ -60,6 +61,13 @@ bool aside_hides(struct tree *tree, int64_t node, pid_t tid)
 	const struct aside *aside = aside_find(tree, node);
 	return aside && (aside->process == tid || aside->process == caller_process(tid) ||
 				!is_running(aside->process));
+}
+
+struct draft *aside_new_file(struct tree *tree, int64_t node)
+{
+	const struct aside *aside = aside_find(tree, node);
+	struct draft *draft = aside && aside->created ? draft_find_node(tree, node) : NULL;
+	return draft && draft->files ? draft : NULL;
 }
 
 /* One that isn't there for the caller, with the least id above `last`; 0: none. */

@@ -134,6 +134,7 @@ struct draft *draft_find_node(struct tree *tree, int64_t node)
 
 void draft_bind(struct tree *tree, struct draft *draft, int64_t node)
 {
+	tree->settled += draft->state == DRAFT_NEW;
 	draft_unbind(tree, draft);
 	draft_unname(tree, draft);
 	draft->state = DRAFT_BOUND;

@@ -164,14 +164,25 @@ struct create_site {
 	bool taken; /* by node */
 	struct store_node node;
 	bool module; /* it will be one */
+	gid_t gid;
+	uint64_t settled; /* the tree's, before the look */
 };
 
-static int create_look(struct store_reader *reader, struct create_site *site)
+static int create_look(struct tree *tree, struct store_reader *reader,
+	const struct tree_caller *caller, struct create_site *site)
 {
+	struct store_node dir;
+	tree_lock(tree);
+	site->settled = tree->settled;
+	tree_unlock(tree);
 	int r = store_lookup(reader, site->parent, site->name, &site->node);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	site->taken = r == 0;
+	r = store_get_node(reader, site->parent, &dir);
+	if (r < 0)
+		return r == -ESTALE ? -ENOENT : r;
+	site->gid = tree_group_of_new(tree, caller, &dir);
 	if (site->taken && site->node.kind == STORE_DIR)
 		return -EISDIR;
 	if (site->taken && site->node.kind == STORE_LINK)
@@ -194,7 +205,7 @@ static struct draft *draft_for_create(struct tree *tree, const struct tree_calle
 	}
 	draft->mode = mode & 07777;
 	draft->uid = caller->uid;
-	draft->gid = caller->gid;
+	draft->gid = site->gid;
 	draft->maker = caller->tid;
 	draft->temporary = temporary;
 	draft->expires = INT64_MAX;
@@ -203,23 +214,28 @@ static struct draft *draft_for_create(struct tree *tree, const struct tree_calle
 }
 
 /* A module that is aside lends its row to a new file, which has an owner and a mode of its own from its first save on. */
-static void draft_give(struct draft *draft, const struct tree_caller *caller, mode_t mode)
+static void draft_begin_anew(struct tree *tree, struct draft *draft,
+	const struct tree_caller *caller, gid_t gid, mode_t mode)
 {
+	draft_clear(tree, draft);
 	draft->attr.set |= STORE_SET_MODE;
 	if (draft->uid != caller->uid)
 		draft->attr.set |= STORE_SET_UID;
-	if (draft->gid != caller->gid)
+	if (draft->gid != gid)
 		draft->attr.set |= STORE_SET_GID;
 	draft->attr.mode = (int32_t)(mode & 07777);
 	draft->attr.uid = draft->uid = caller->uid;
-	draft->attr.gid = draft->gid = caller->gid;
+	draft->attr.gid = draft->gid = gid;
 	draft->mode = mode & 07777;
 }
 
-/* Is the name taken, as far as O_EXCL is concerned? A file that is aside is gone for the one who moved it. */
-static bool is_taken(struct tree *tree, const struct tree_caller *caller, const struct draft *draft)
+/* Of a module that is aside and for this caller gone, but not created again either. */
+static struct aside *find_free(
+	struct tree *tree, const struct tree_caller *caller, const struct draft *draft)
 {
-	return draft->state != DRAFT_BOUND || !aside_hides(tree, draft->node, caller->tid);
+	bool free = draft->state == DRAFT_BOUND && aside_hides(tree, draft->node, caller->tid) &&
+		    !aside_new_file(tree, draft->node);
+	return free ? aside_find(tree, draft->node) : NULL;
 }
 
 static int create_locked(struct tree *tree, const struct tree_caller *caller,
@@ -227,6 +243,8 @@ static int create_locked(struct tree *tree, const struct tree_caller *caller,
 {
 	struct draft *draft = draft_find_name(tree, site->parent, site->name);
 	if (!draft && !site->taken) {
+		if (tree->settled != site->settled)
+			return -ESTALE; /* this one may have been, since it was looked for */
 		*ret_draft = draft_for_create(tree, caller, site, mode);
 		return *ret_draft ? 0 : -ENOMEM;
 	}
@@ -234,15 +252,17 @@ static int create_locked(struct tree *tree, const struct tree_caller *caller,
 		draft = draft_of_node(tree, &site->node, site->name);
 	if (!draft)
 		return -ENOMEM;
-	if ((flags & O_EXCL) && is_taken(tree, caller, draft)) {
+	struct aside *aside = find_free(tree, caller, draft);
+	if ((flags & O_EXCL) && !aside) {
 		draft_release(tree, draft);
 		return -EEXIST;
 	}
-	bool anew = draft->state == DRAFT_BOUND && aside_find(tree, draft->node);
-	if ((flags & O_TRUNC) || anew)
+	if (aside) {
+		draft_begin_anew(tree, draft, caller, site->gid, mode);
+		aside->created = true;
+	} else if (flags & O_TRUNC) {
 		draft_clear(tree, draft);
-	if (anew)
-		draft_give(draft, caller, mode);
+	}
 	*ret_draft = draft;
 	return 0;
 }
@@ -252,7 +272,7 @@ static int create_file(struct tree *tree, struct store_reader *reader,
 	struct tree_entry *ret_entry, struct tree_file **ret_file)
 {
 	struct create_site site = {.parent = ino_get_id(dir), .name = name};
-	int r = create_look(reader, &site);
+	int r = create_look(tree, reader, caller, &site);
 	if (r < 0)
 		return r;
 	struct draft *draft;

@@ -9,15 +9,12 @@
 
 #include "commit.h"
 
-/* BSD's and SysV's way of inheriting: a directory with the set-group-ID bit hands its group on (inode(7)). */
-static void inherit_group(
-	const struct tree *tree, const struct store_node *dir, bool is_dir, struct store_attr *attr)
+gid_t tree_group_of_new(
+	const struct tree *tree, const struct tree_caller *caller, const struct store_node *dir)
 {
 	if (dir->mode < 0 || !(dir->mode & S_ISGID))
-		return;
-	attr->gid = dir->gid >= 0 ? dir->gid : tree->options.gid;
-	if (is_dir)
-		attr->mode |= S_ISGID;
+		return caller->gid;
+	return dir->gid >= 0 ? (gid_t)dir->gid : tree->options.gid;
 }
 
 static struct store_attr attr_of_new(const struct tree *tree, const struct tree_request *request,
@@ -27,9 +24,10 @@ static struct store_attr attr_of_new(const struct tree *tree, const struct tree_
 		.set = STORE_SET_MODE,
 		.mode = (int32_t)(mode & 07777),
 		.uid = request->caller.uid,
-		.gid = request->caller.gid,
+		.gid = tree_group_of_new(tree, &request->caller, dir),
 	};
-	inherit_group(tree, dir, S_ISDIR(mode), &attr);
+	if (S_ISDIR(mode) && dir->mode >= 0)
+		attr.mode |= dir->mode & S_ISGID;
 	/* The mount's own owner is not written down: the database may be mounted by another one. */
 	if (attr.uid != tree->options.uid)
 		attr.set |= STORE_SET_UID;

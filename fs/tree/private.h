@@ -44,7 +44,8 @@ struct aside {
 	int64_t node, parent;
 	pid_t process; /* for whom it is gone */
 	int64_t expires;
-	bool listed; /* its directory was, lately */
+	bool listed;  /* its directory was, lately */
+	bool created; /* a new file is made of its row, which isn't saved yet */
 	struct aside *next;
 };
 
@@ -82,7 +83,8 @@ struct tree {
 
 	pthread_mutex_t lock; /* guards all below */
 	int64_t next_draft;
-	size_t memory; /* bytes of all drafts */
+	uint64_t settled; /* how many new files have been put into the store */
+	size_t memory;    /* bytes of all drafts */
 	struct draft *drafts_by_ino, *drafts_by_name, *drafts_by_node;
 	struct ticket *tickets;
 	struct aside *asides;
@@ -116,6 +118,13 @@ struct draft *draft_of_node(struct tree *tree, const struct store_node *node, co
 
 /* commit.c: its last file is closed and nothing is to be done any more: the next writer starts anew. Wants the lock. */
 void draft_rest(struct tree *tree, struct draft *draft);
+
+/*
+ * namespace.c: BSD's and SysV's way of inheriting: a directory with the set-group-ID bit hands its group on (inode(7)). Needs no
+ * lock.
+ */
+gid_t tree_group_of_new(
+	const struct tree *tree, const struct tree_caller *caller, const struct store_node *dir);
 
 /* namespace.c: the node is removed or replaced. Wants the lock. */
 void tree_forget_node(struct tree *tree, int64_t node);
@@ -169,6 +178,8 @@ struct aside *aside_find(struct tree *tree, int64_t node);
 void aside_remove(struct tree *tree, int64_t node);
 /* Is it aside, and not there for this caller? */
 bool aside_hides(struct tree *tree, int64_t node, pid_t tid);
+/* The draft by which it is being created again; NULL: it isn't. */
+struct draft *aside_new_file(struct tree *tree, int64_t node);
 /* Deletes, as a part of txn, those below the directory that aren't there for this caller. On the writer's thread. */
 int aside_delete_below(struct tree *tree, struct store_txn *txn, int64_t dir, pid_t tid);
 /* The directory's listing is given to somebody. */

@@ -195,6 +195,8 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 		draft->pins++;
 		*ret_draft = draft;
 		*ret_load = ticket->use != TICKET_TRUNCATE;
+	} else if (gone && aside_new_file(tree, node->id)) {
+		draft_entry(aside_new_file(tree, node->id), ret_entry);
 	} else if (gone) {
 		no_entry(false, ret_entry);
 	} else {
