@@ -216,7 +216,7 @@ class TwoWayTest(TestCase):
         (self.out / 'b.py').write_text('files')
         self.db.update('a', 'database')
         result = pymodfs('import', '--skip-conflicts', self.db.path, self.out)
-        self.assertIn('1 conflicts skipped', result.stdout)
+        self.assertIn('4 files, 1 new or changed, 1 conflict skipped', result.stdout)
         self.assertEqual((self.db.read('a'), self.db.read('b')), (b'database', b'files'))
         pymodfs('import', '--force', self.db.path, self.out)
         self.assertEqual(self.db.read('a'), b'files')

@@ -117,6 +117,12 @@ void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Likewise for wrong usage, followed by where to find help; returns CLI_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2), nonnull(1)));
 
+/* What a noun of which there are n ends with: "conflict%s". */
+static inline const char *cli_plural(int64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* The one of the n words that `word` may have been meant to be, or NULL. A word of NULL is passed over. */
 const char *cli_nearest(const char *word, const char *const *words, size_t n);
 

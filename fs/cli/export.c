@@ -426,7 +426,7 @@ static int visit_all(struct export *export, bool write)
 		status = cli_fail("%lld conflict%s, nothing was exported; --overwrite takes what "
 				  "is in the database, "
 				  "--skip-conflicts leaves the files",
-			(long long)export->conflicts, export->conflicts == 1 ? "" : "s");
+			(long long)export->conflicts, cli_plural(export->conflicts));
 	return status;
 }
 
@@ -487,15 +487,17 @@ static void report(const struct export *export, const struct store_counts *count
 			(long long)export->hidden, export->dry_run ? "true" : "false");
 		return;
 	}
-	printf("%lld modules, %lld other files; %lld %swritten", (long long)counts->modules,
-		(long long)(counts->files + counts->links), (long long)export->written,
-		export->dry_run ? "to be " : "");
+	int64_t others = counts->files + counts->links;
+	printf("%lld module%s, %lld other file%s; %lld %swritten", (long long)counts->modules,
+		cli_plural(counts->modules), (long long)others, cli_plural(others),
+		(long long)export->written, export->dry_run ? "to be " : "");
 	if (export->deleted)
 		printf(", %lld deleted", (long long)export->deleted);
 	if (export->kept)
 		printf(", %lld changed here and left alone", (long long)export->kept);
 	if (export->conflicts)
-		printf(", %lld conflicts skipped", (long long)export->conflicts);
+		printf(", %lld conflict%s skipped", (long long)export->conflicts,
+			cli_plural(export->conflicts));
 	putchar('\n');
 }
 

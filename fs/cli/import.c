@@ -352,7 +352,7 @@ static int import_items(struct import *import)
 		status = cli_fail("%lld conflict%s, nothing was imported; --force takes the files "
 				  "as they are "
 				  "here, --skip-conflicts leaves what is in the database",
-			(long long)import->conflicts, import->conflicts == 1 ? "" : "s");
+			(long long)import->conflicts, cli_plural(import->conflicts));
 	return status;
 }
 
@@ -368,15 +368,16 @@ static int report(const struct import *import)
 			import->dry_run ? "true" : "false");
 		return 0;
 	}
-	printf("%lld files, %lld new or changed%s", (long long)import->files,
-		(long long)(import->created + import->changed),
+	printf("%lld file%s, %lld new or changed%s", (long long)import->files,
+		cli_plural(import->files), (long long)(import->created + import->changed),
 		import->dry_run ? " (not imported)" : "");
 	if (import->deleted)
 		printf(", %lld deleted", (long long)import->deleted);
 	if (import->kept)
 		printf(", %lld newer in the database and left alone", (long long)import->kept);
 	if (import->conflicts)
-		printf(", %lld conflicts skipped", (long long)import->conflicts);
+		printf(", %lld conflict%s skipped", (long long)import->conflicts,
+			cli_plural(import->conflicts));
 	putchar('\n');
 	return 0;
 }

@@ -22,7 +22,7 @@ static int report(
 		return 0;
 	}
 	printf("%lld old version%s of %lld bytes in all %s\n", (long long)versions,
-		versions == 1 ? "" : "s", (long long)bytes,
+		cli_plural(versions), (long long)bytes,
 		prune->dry_run ? "would be forgotten" : "forgotten");
 	if (versions && !prune->dry_run && !strstr(store_url(store), "://"))
 		printf("The space is used again; to make the file smaller: sqlite3 %s VACUUM\n",

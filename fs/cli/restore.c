@@ -157,8 +157,8 @@ static int report_all(const struct restore *restore, const struct restore_sum *s
 	}
 	printf("%s as in generation %lld%s: %lld file%s brought back, %lld changed, %lld deleted\n",
 		restore->dry_run ? "To be" : "Everything is", (long long)sum->generation,
-		restore->dry_run ? "" : " again", (long long)sum->created,
-		sum->created == 1 ? "" : "s", (long long)sum->changed, (long long)sum->deleted);
+		restore->dry_run ? "" : " again", (long long)sum->created, cli_plural(sum->created),
+		(long long)sum->changed, (long long)sum->deleted);
 	return 0;
 }
 
