@@ -60,7 +60,7 @@ static size_t place_size(const char *name)
 	return offsetof(struct place, name) + strlen(name);
 }
 
-static struct place *place_create(int64_t parent, const char *name)
+struct place *place_create(int64_t parent, const char *name)
 {
 	struct place *place = malloc(place_size(name) + 1);
 	if (!place)
@@ -68,6 +68,11 @@ static struct place *place_create(int64_t parent, const char *name)
 	place->parent = parent;
 	strcpy(place->name, name);
 	return place;
+}
+
+bool place_is(const struct place *place, int64_t parent, const char *name)
+{
+	return place->parent == parent && strcmp(place->name, name) == 0;
 }
 
 struct draft *draft_find_name(struct tree *tree, int64_t parent, const char *name)

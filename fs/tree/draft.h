@@ -24,6 +24,10 @@ struct place {
 	char name[];
 };
 
+/* NULL: no memory; ends with free(). */
+struct place *place_create(int64_t parent, const char *name);
+bool place_is(const struct place *place, int64_t parent, const char *name);
+
 struct draft {
 	uint64_t ino;
 	enum draft_state state;

@@ -34,7 +34,7 @@ struct ticket {
 	int64_t node;
 	enum ticket_use use;
 	struct draft *draft;   /* what its look-up led to, pinned; NULL: it has not come yet */
-	bool missed;           /* a look-up found nothing */
+	struct place *missed;  /* where a look-up found nothing; NULL: none has */
 	int64_t left, expires; /* CLOCK_MONOTONIC, ns */
 	struct ticket *next;
 };
@@ -147,8 +147,9 @@ void unseen_remove(struct tree *tree, int64_t node);
 
 /* ticket.c; all want the lock. */
 int ticket_leave(struct tree *tree, pid_t tid, int64_t node, enum ticket_use use);
-/* NULL: the thread has none that is good for this node. */
-struct ticket *ticket_find(struct tree *tree, pid_t tid, int64_t node);
+/* NULL: the thread has none that is good for this node, which was found under this name. */
+struct ticket *ticket_find(
+	struct tree *tree, pid_t tid, const struct store_node *node, const char *name);
 /* Does its look-up lead to a draft of the caller's own? */
 bool ticket_is_own(const struct ticket *ticket);
 /* The draft to which a look-up of node leads who has the ticket; made if need be. NULL: no memory. */
@@ -156,7 +157,7 @@ struct draft *ticket_draft(
 	struct tree *tree, struct ticket *ticket, const struct store_node *node, const char *name);
 void ticket_drop(struct tree *tree, pid_t tid);
 /* The thread's look-up found nothing. */
-void ticket_miss(struct tree *tree, pid_t tid);
+void ticket_miss(struct tree *tree, pid_t tid, int64_t parent, const char *name);
 /*
  * Answers -ESTALE, with a ticket for the next look-up (so that it is the last -ESTALE), or -ENOMEM. Takes the lock. caller NULL: no
  * ticket.

@@ -172,7 +172,7 @@ static int rename_dir(struct renaming *renaming)
 static struct draft *find_copy(struct renaming *renaming, const struct end *file, bool *ret_back)
 {
 	pid_t tid = renaming->request->caller.tid;
-	struct ticket *ticket = ticket_find(renaming->tree, tid, file->node.id);
+	struct ticket *ticket = ticket_find(renaming->tree, tid, &file->node, file->name);
 	struct draft *draft = NULL;
 	*ret_back = ticket && ticket->use == TICKET_BACKUP;
 	if (!*ret_back)

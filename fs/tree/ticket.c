@@ -23,6 +23,7 @@ static void ticket_remove(struct tree *tree, struct ticket **p)
 	struct ticket *ticket = *p;
 	*p = ticket->next;
 	ticket_let_go(tree, ticket);
+	free(ticket->missed);
 	free(ticket);
 }
 
@@ -62,20 +63,28 @@ int ticket_send_back(
 	return r < 0 ? r : -ESTALE;
 }
 
-/*
- * The kernel comes back within the same system call, and the first file that its walk comes to is the one. It may be
- * another node than the one that was asked for: somebody has replaced the file between the two walks.
- */
-struct ticket *ticket_find(struct tree *tree, pid_t tid, int64_t node)
+static struct ticket *ticket_of(struct tree *tree, pid_t tid)
 {
 	struct ticket *ticket = tree->tickets;
 	while (ticket && ticket->tid != tid)
 		ticket = ticket->next;
-	if (!ticket)
+	return ticket;
+}
+
+/*
+ * The kernel comes back within the same system call, and the first file that its walk comes to is the one. It may be
+ * another node than the one that was asked for: somebody has replaced the file between the two walks.
+ */
+struct ticket *ticket_find(
+	struct tree *tree, pid_t tid, const struct store_node *node, const char *name)
+{
+	struct ticket *ticket = ticket_of(tree, tid);
+	if (!ticket || (ticket->missed && !place_is(ticket->missed, node->parent, name)))
 		return NULL;
 	int64_t now = clock_monotonic();
 	bool fresh = now - ticket->left < TICKET_ANY_SECONDS * NANOSECONDS;
-	return now < ticket->expires && (ticket->node == node || fresh) ? ticket : NULL;
+	bool same = ticket->node == node->id && !ticket->missed && now < ticket->expires;
+	return same || fresh ? ticket : NULL;
 }
 
 /*
@@ -128,14 +137,20 @@ void ticket_drop(struct tree *tree, pid_t tid)
 		}
 }
 
-/* The kernel asks twice in one walk where the entry that it has is not right any more; the file may be back by then. */
-void ticket_miss(struct tree *tree, pid_t tid)
+/*
+ * In one walk the kernel asks for the last name again and again, as long as what it has of it isn't right any more, or others have
+ * looked it up meanwhile (fs/namei.c, lookup_open); the file may be back by then. If it isn't, the call ends, and the ticket
+ * must not lead elsewhere: from now on it is good for this name only, and not for long.
+ */
+void ticket_miss(struct tree *tree, pid_t tid, int64_t parent, const char *name)
 {
-	struct ticket *ticket = tree->tickets;
-	while (ticket && ticket->tid != tid)
-		ticket = ticket->next;
-	if (ticket && ticket->missed)
+	struct ticket *ticket = ticket_of(tree, tid);
+	if (!ticket || (ticket->missed && place_is(ticket->missed, parent, name)))
+		return;
+	if (ticket->draft && !place_is(ticket->draft->place, parent, name))
+		return; /* the call is about two names, one of which has led to the draft */
+	if (!ticket->missed)
+		ticket->missed = place_create(parent, name);
+	else
 		ticket_drop(tree, tid);
-	else if (ticket)
-		ticket->missed = true;
 }

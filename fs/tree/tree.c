@@ -168,10 +168,10 @@ struct draft *draft_of_node(struct tree *tree, const struct store_node *node, co
 }
 
 /* The ticket by which the caller gets a draft for the node; NULL: none, he gets what everybody gets. */
-static struct ticket *ticket_for_node(
-	struct tree *tree, const struct tree_caller *caller, const struct store_node *node)
+static struct ticket *ticket_for_node(struct tree *tree, const struct tree_caller *caller,
+	const struct store_node *node, const char *name)
 {
-	struct ticket *ticket = ticket_find(tree, caller->tid, node->id);
+	struct ticket *ticket = ticket_find(tree, caller->tid, node, name);
 	return ticket && (node->kind != STORE_LINK || ticket_is_own(ticket)) ? ticket : NULL;
 }
 
@@ -184,7 +184,7 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 	struct draft **ret_draft, bool *ret_load)
 {
 	bool aside = aside_find(tree, node->id), gone = aside_hides(tree, node->id, caller->tid);
-	struct ticket *ticket = ticket_for_node(tree, caller, node);
+	struct ticket *ticket = ticket_for_node(tree, caller, node, name);
 	struct store_node shown = *node;
 	bool unseen = unseen_hide(tree, &shown);
 	if (ticket && !(gone && ticket_is_own(ticket))) {
@@ -234,7 +234,7 @@ static int lookup_store(struct tree *tree, struct store_reader *reader,
 	int r = store_lookup(reader, parent, name, &node);
 	if (r == -ENOENT) {
 		tree_lock(tree);
-		ticket_miss(tree, caller->tid);
+		ticket_miss(tree, caller->tid, parent, name);
 		tree_unlock(tree);
 		no_entry(true, ret_entry);
 		return 0;
