@@ -10,11 +10,11 @@ from .database import Database
 from .installed import Installed
 from .mount import Mount, is_mounted
 from .page import Reader
-from .process import CommandFailed, Process, environment, preloaded, pymodfs, python, run, wait_until
+from .process import PATIENCE, CommandFailed, Process, environment, preloaded, pymodfs, python, run, wait_until
 from .terminal import Terminal
 
 __all__ = [
-    'BUILD', 'PYMODFS', 'PYMODHOST', 'PYTHON', 'TOP',
+    'BUILD', 'PATIENCE', 'PYMODFS', 'PYMODHOST', 'PYTHON', 'TOP',
     'CommandFailed', 'Database', 'Installed', 'Mount', 'Process', 'Reader', 'Terminal', 'TestCase',
     'environment', 'files_of', 'is_mounted', 'preloaded', 'pymodfs', 'python', 'run', 'wait_until',
 ]
