@@ -2,21 +2,20 @@
 /*
  * `pymodfs mount`: puts the parts of a mount together, runs it, takes it apart.
  *
- * The process forks before it opens the database (SQLite's connections and locks don't survive a fork); the parent stays
- * until the child has answered the kernel for the first time, or has failed and said why.
+ * The process goes to the background before it opens the database (background.h) and is ready when it has answered the kernel
+ * for the first time.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "attach.h"
+#include "background.h"
 #include "mount.h"
 #include "mountpoint.h"
 #include "notify.h"
@@ -27,65 +26,6 @@
 #define FOREVER (10 * 365 * 86400.0)
 #define CONNECTIONS \
 	4 /* those that read or write: the session's, the writer's two, the publisher's */
-
-/* ---- going to the background ---- */
-
-struct background {
-	int pipe; /* write end, -1: in the foreground */
-};
-
-/* The parent's part: exits with what the child says. */
-static void wait_for_child(pid_t child, int pipe)
-{
-	char status;
-	ssize_t n;
-	do
-		n = read(pipe, &status, 1);
-	while (n < 0 && errno == EINTR);
-	if (n == 1)
-		_exit(status);
-	int wait_status;
-	waitpid(child, &wait_status, 0);
-	_exit(WIFEXITED(wait_status) && WEXITSTATUS(wait_status) ? WEXITSTATUS(wait_status) : 1);
-}
-
-static int background_start(struct background *background)
-{
-	int ends[2];
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	pid_t child = fork();
-	if (child < 0)
-		return -errno;
-	if (child > 0) {
-		close(ends[1]);
-		wait_for_child(child, ends[0]);
-	}
-	close(ends[0]);
-	background->pipe = ends[1];
-	return 0;
-}
-
-/* The parent may go, and the terminal is not ours any more. */
-static void background_ready(struct background *background)
-{
-	if (background->pipe < 0)
-		return;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-		close(null);
-	}
-	log_use_syslog();
-	if (setsid() < 0 || chdir("/") < 0)
-		mount_log(LOG_DEBUG, "setsid or chdir: %s", strerror(errno));
-	ssize_t n = write(background->pipe, "", 1);
-	(void)n; /* a parent that was killed needs no answer */
-	close(background->pipe);
-	background->pipe = -1;
-}
 
 /* ---- who is told that the mount answers ---- */
 
