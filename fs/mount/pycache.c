@@ -219,6 +219,17 @@ int pycache_make_file(struct pycache *cache, fuse_req_t req, int fd, const char 
 	return 0;
 }
 
+/* The last thing that a request does which makes a name. */
+static void answer_made(
+	fuse_req_t req, struct pycache *cache, int error, const struct tree_entry *entry)
+{
+	pycache_unlock(cache);
+	if (error)
+		reply_error(req, error);
+	else
+		reply_entry(mount_of(req), req, entry);
+}
+
 /* Makes something called name in the directory fd. */
 typedef int make_fn(struct pycache *cache, fuse_req_t req, int fd, const char *name, mode_t mode);
 
@@ -235,11 +246,7 @@ static void make(
 			error = pycache_look_up(cache, parent, fd, name, &entry);
 		close(fd);
 	}
-	pycache_unlock(cache);
-	if (error)
-		reply_error(req, error);
-	else
-		reply_entry(mount_of(req), req, &entry);
+	answer_made(req, cache, error, &entry);
 }
 
 static int make_empty(struct pycache *cache, fuse_req_t req, int fd, const char *name, mode_t mode)
@@ -389,11 +396,7 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const
 	pyplace_finish(&to);
 	if (fd >= 0)
 		close(fd);
-	pycache_unlock(cache);
-	if (error)
-		reply_error(req, error);
-	else
-		reply_entry(mount_of(req), req, &entry);
+	answer_made(req, cache, error, &entry);
 }
 
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
@@ -411,11 +414,7 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 		error = pycache_look_up(cache, at.dir, at.fd, name, &entry);
 	}
 	pyplace_finish(&at);
-	pycache_unlock(cache);
-	if (error)
-		reply_error(req, error);
-	else
-		reply_entry(mount_of(req), req, &entry);
+	answer_made(req, cache, error, &entry);
 }
 
 static int read_link(struct pycache *cache, struct pynode *node, char *target, size_t room)
