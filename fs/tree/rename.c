@@ -221,9 +221,11 @@ int renaming_copy(struct renaming *renaming, const struct end *file, struct draf
 	tree_lock(tree);
 	struct draft *draft = find_copy(renaming, file, &back);
 	tree_unlock(tree);
-	if (!back)
-		return ticket_send_back(
+	if (!back) {
+		r = ticket_send_back(
 			tree, &renaming->request->caller, file->node.id, TICKET_BACKUP);
+		return r < 0 ? r : -ESTALE; /* it is; this tells the analyzer */
+	}
 	if (!draft)
 		r = read_copy(renaming, file, &draft);
 	if (r < 0)
@@ -299,7 +301,7 @@ static int rename_node(struct renaming *renaming)
 {
 	struct end *from = &renaming->from, *to = &renaming->to;
 	struct tree *tree = renaming->tree;
-	struct store_node node;
+	struct store_node node = {.id = 0};
 	if (from->node.kind == STORE_DIR)
 		return rename_dir(renaming);
 	if (to->in_store && to->node.kind == STORE_DIR)
