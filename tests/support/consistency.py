@@ -7,7 +7,8 @@ known of the order of what overlaps; what doesn't overlap must be seen in its or
 - A write is overwritten once another one, that began after its end, has ended; for readers of another place than the writer's
   (another mount, SQL), once the propagation time has passed as well. Nobody who begins later may see it.
 - Nobody may see what nobody has begun to write.
-- Once anybody in a place has seen a write, nobody who begins later there may see one that had ended before it began.
+- Once anybody in a place has seen a write, nobody who begins later there may see one that had ended before it began. Where others than
+  that place write, listings and look-ups go forward each by itself: the kernel's listing may be behind until the change is published.
 """
 
 import bisect
@@ -49,6 +50,7 @@ class _Register:
 
     def __init__(self, writes, place, propagation):
         writes = sorted(writes, key=lambda write: write.begin)
+        self.is_foreign = any(write.place != place for write in writes)
         self._begins = [write.begin for write in writes]
         certain = [write.end + (0 if write.place == place else propagation) for write in writes]
         self._certain = list(itertools.accumulate(reversed(certain), min))[::-1]
@@ -83,6 +85,16 @@ def _backwards(register, seen):
             heapq.heappush(pending, (one.end, candidates.single.begin))
 
 
+def _is_listing(one):
+    return one.how.startswith('list')
+
+
+def _that_go_forward_together(register, seen):
+    if not register.is_foreign:
+        return [seen]
+    return [[one for one in seen if _is_listing(one)], [one for one in seen if not _is_listing(one)]]
+
+
 def _judge(register, seen):
     for one in seen:
         candidates = register.candidates(one.value)
@@ -108,5 +120,6 @@ def violations(writes, seen, propagation):
     for (name, place), observations in sorted(by_place.items()):
         register = _Register(by_register[name], place, propagation)
         found += _judge(register, observations)
-        found += _backwards(register, observations)
+        for together in _that_go_forward_together(register, observations):
+            found += _backwards(register, together)
     return found
