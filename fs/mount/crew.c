@@ -161,10 +161,21 @@ static int serve_one(struct crew *crew, bool *burst, unsigned int *served)
 	return r;
 }
 
+/*
+ * Is there more to read? Who reads a request at the moment of the unmount may get ECONNABORTED for it (fs/fuse/dev.c, fuse_do_read) and
+ * is told of the end by the next read; whoever breaks the connection on purpose says so again.
+ */
+static bool goes_on(int r, bool *aborted)
+{
+	bool first = r == -ECONNABORTED && !*aborted;
+	*aborted = r == -ECONNABORTED;
+	return r > 0 || r == -EINTR || first;
+}
+
 /* Serves until there is work for a writer, or the session ends. Wants the lock, which it gives up meanwhile. */
 static void serve(struct crew *crew)
 {
-	bool burst = false;
+	bool burst = false, aborted = false;
 	unsigned int served = 0;
 	crew->serving = true;
 	crew->server = pthread_self();
@@ -172,7 +183,7 @@ static void serve(struct crew *crew)
 		pthread_mutex_unlock(&crew->lock);
 		int r = serve_one(crew, &burst, &served);
 		pthread_mutex_lock(&crew->lock);
-		if (r > 0 || r == -EINTR)
+		if (goes_on(r, &aborted))
 			continue;
 		crew->open = false;
 		crew->result = r;

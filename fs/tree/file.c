@@ -128,8 +128,15 @@ static int open_draft(struct tree *tree, struct store_reader *reader,
 	tree_lock(tree);
 	struct draft *draft = draft_find(tree, ino);
 	int r = draft_open(tree, draft, flags, &refresh);
+	bool again = ticket_is_left(tree, caller->tid);
 	ticket_drop(tree, caller->tid); /* it has led here, or it was an old one */
 	tree_unlock(tree);
+	/*
+	 * The second walk leads who only reads to a shared draft if it is one of a file that was made after the first: in between there
+	 * was none.
+	 */
+	if (r < 0 && again && !wants_write(flags))
+		return -ENOENT;
 	if (r < 0)
 		return ticket_send_back(
 			tree, caller, TICKET_ANY, wants_write(flags) ? TICKET_WRITE : TICKET_LOOK);

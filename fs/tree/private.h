@@ -155,6 +155,8 @@ bool ticket_is_own(const struct ticket *ticket);
 /* The draft to which a look-up of node leads who has the ticket; made if need be. NULL: no memory. */
 struct draft *ticket_draft(
 	struct tree *tree, struct ticket *ticket, const struct store_node *node, const char *name);
+/* Has the thread been sent back just now? */
+bool ticket_is_left(struct tree *tree, pid_t tid);
 void ticket_drop(struct tree *tree, pid_t tid);
 /* The thread's look-up found nothing. */
 void ticket_miss(struct tree *tree, pid_t tid, int64_t parent, const char *name);

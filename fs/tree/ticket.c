@@ -71,6 +71,12 @@ static struct ticket *ticket_of(struct tree *tree, pid_t tid)
 	return ticket;
 }
 
+bool ticket_is_left(struct tree *tree, pid_t tid)
+{
+	const struct ticket *ticket = ticket_of(tree, tid);
+	return ticket && clock_monotonic() - ticket->left < TICKET_ANY_SECONDS * NANOSECONDS;
+}
+
 /*
  * The kernel comes back within the same system call, and the first file that its walk comes to is the one. It may be
  * another node than the one that was asked for: somebody has replaced the file between the two walks.
