@@ -81,6 +81,8 @@ static int make_in_store(struct tree *tree, struct store_txn *txn,
 	int r = store_get_node(store_txn_reader(txn), parent, &dir);
 	if (r == 0)
 		r = delete_aside(tree, txn, request, parent, name);
+	else if (r == -ESTALE)
+		r = -ENOENT; /* as in any directory that is removed */
 	if (r < 0)
 		return r;
 	struct store_attr attr = attr_of_new(tree, request, &dir, mode);
