@@ -51,7 +51,8 @@ static int copy_pages(sqlite3 *from, sqlite3 *to, store_progress_fn *fn, void *a
 		return sqlite_fail(to, sqlite3_errcode(to));
 	while ((code = sqlite3_backup_step(backup, fn ? PAGES : -1)) == SQLITE_OK) {
 		int total = sqlite3_backup_pagecount(backup);
-		fn(arg, total - sqlite3_backup_remaining(backup), total);
+		if (fn)
+			fn(arg, total - sqlite3_backup_remaining(backup), total);
 	}
 	int end = sqlite3_backup_finish(backup);
 	if (code == SQLITE_DONE && end == SQLITE_OK)
