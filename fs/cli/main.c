@@ -31,18 +31,18 @@ const struct cli_command *const cli_commands[] = {
 static const char *current; /* NULL: none yet */
 static bool failed;         /* and why has been said */
 
-static void say_who(void)
+__attribute__((format(printf, 1, 0))) static void say(const char *format, va_list args)
 {
 	fflush(stdout);
 	fprintf(stderr, "pymodfs%s%s: ", current ? " " : "", current ? current : "");
+	vfprintf(stderr, format, args);
 }
 
 int cli_fail(const char *format, ...)
 {
 	va_list args;
-	say_who();
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(format, args);
 	va_end(args);
 	fputc('\n', stderr);
 	failed = true;
@@ -52,9 +52,8 @@ int cli_fail(const char *format, ...)
 void cli_warn(const char *format, ...)
 {
 	va_list args;
-	say_who();
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(format, args);
 	va_end(args);
 	fputc('\n', stderr);
 }
@@ -62,9 +61,8 @@ void cli_warn(const char *format, ...)
 int cli_usage(const char *format, ...)
 {
 	va_list args;
-	say_who();
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(format, args);
 	va_end(args);
 	fprintf(stderr, "%s see: pymodfs %s%s--help\n", strchr(format, '?') ? "" : ";",
 		current ? current : "", current ? " " : "");
