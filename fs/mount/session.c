@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,20 +72,13 @@ int session_create(struct mount *mount, const struct mount_options *options)
 	return mount->session ? 0 : -EINVAL;
 }
 
-/* Signals are for who serves (crew.c). */
-static int start_threads(struct mount *mount)
-{
-	sigset_t all, old;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	int r = crew_create(mount, &mount->crew);
-	if (r == 0)
-		r = publisher_create(mount, &mount->publisher);
-	if (r == 0)
-		r = echo_start(mount->echo);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r;
-}
+struct ending {
+	struct mount *mount;
+	pthread_t thread;
+	sem_t begin;
+	bool ready; /* the thread is there */
+	bool begun; /* a signal came; set before begin is posted */
+};
 
 /* What was asked for is done, what stays in memory for a while is settled, and nobody uses the session after that. */
 static void end_work(struct mount *mount)
@@ -95,15 +90,13 @@ static void end_work(struct mount *mount)
 	publisher_stop(mount->publisher);
 }
 
-struct ending {
-	struct mount *mount;
-	pthread_t thread;
-	bool begun;
-};
-
 static void *ending_main(void *arg)
 {
 	struct ending *ending = arg;
+	while (sem_wait(&ending->begin) < 0)
+		;
+	if (!ending->begun)
+		return NULL;
 	end_work(ending->mount);
 	crew_close(ending->mount->crew);
 	return NULL;
@@ -113,13 +106,50 @@ static void *ending_main(void *arg)
 static void begin_ending(void *arg)
 {
 	struct ending *ending = arg;
+	ending->begun = true;
+	sem_post(&ending->begin);
+}
+
+/* The thread is made ahead, since at the end there may be no memory for one, and without it nobody would answer meanwhile. */
+static int ending_init(struct ending *ending, struct mount *mount)
+{
+	*ending = (struct ending){.mount = mount};
+	sem_init(&ending->begin, 0, 0);
+	int r = -pthread_create(&ending->thread, NULL, ending_main, ending);
+	ending->ready = r == 0;
+	if (ending->ready)
+		pthread_setname_np(ending->thread, "ending");
+	return r;
+}
+
+/* The session is over. Does what is left to do, where no signal began it. */
+static void ending_finish(struct ending *ending)
+{
+	bool begun = ending->begun;
+	if (ending->ready) {
+		sem_post(&ending->begin);
+		pthread_join(ending->thread, NULL);
+	}
+	sem_destroy(&ending->begin);
+	if (!begun)
+		end_work(ending->mount);
+}
+
+/* Signals are for who serves (crew.c). */
+static int start_threads(struct mount *mount, struct ending *ending)
+{
 	sigset_t all, old;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
-	ending->begun = pthread_create(&ending->thread, NULL, ending_main, ending) == 0;
+	int r = ending_init(ending, mount);
+	if (r == 0)
+		r = crew_create(mount, &mount->crew);
+	if (r == 0)
+		r = publisher_create(mount, &mount->publisher);
+	if (r == 0)
+		r = echo_start(mount->echo);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!ending->begun)
-		crew_close(ending->mount->crew);
+	return r;
 }
 
 int session_run(struct mount *mount)
@@ -130,14 +160,11 @@ int session_run(struct mount *mount)
 	/* The kernel waits for answers from now on; nothing of ours may touch the mount before the loop runs. */
 	r = attach_session(mount);
 	if (r == 0) {
-		struct ending ending = {.mount = mount};
-		r = start_threads(mount);
+		struct ending ending;
+		r = start_threads(mount, &ending);
 		if (r == 0)
 			r = crew_serve(mount->crew, begin_ending, &ending);
-		if (ending.begun)
-			pthread_join(ending.thread, NULL);
-		else
-			end_work(mount);
+		ending_finish(&ending);
 		fuse_session_unmount(mount->session);
 		mount_log(LOG_INFO, "%s is unmounted", mount->mountpoint);
 	}

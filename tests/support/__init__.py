@@ -8,7 +8,7 @@ from .build import BUILD, PYMODFS, PYMODHOST, PYTHON, TOP
 from .case import TestCase, files_of
 from .database import Database
 from .installed import Installed
-from .mount import Mount, is_mounted
+from .mount import Mount, daemons_of, is_mounted
 from .page import Reader
 from .process import PATIENCE, CommandFailed, Process, environment, preloaded, pymodfs, python, run, wait_until
 from .terminal import Terminal
@@ -16,5 +16,5 @@ from .terminal import Terminal
 __all__ = [
     'BUILD', 'PATIENCE', 'PYMODFS', 'PYMODHOST', 'PYTHON', 'TOP',
     'CommandFailed', 'Database', 'Installed', 'Mount', 'Process', 'Reader', 'Terminal', 'TestCase',
-    'environment', 'files_of', 'is_mounted', 'preloaded', 'pymodfs', 'python', 'run', 'wait_until',
+    'daemons_of', 'environment', 'files_of', 'is_mounted', 'preloaded', 'pymodfs', 'python', 'run', 'wait_until',
 ]

@@ -138,14 +138,17 @@ class Mount:
         else:
             wait_until(lambda: not daemons_of(self.path), 20, f'the end of the daemon of {self.path}')
 
+    def wait(self):
+        """Waits for the end of a daemon in the foreground and returns its status."""
+        daemon, self._daemon = self._daemon, None
+        with daemon:
+            return daemon.wait()
+
     def kill(self, number=signal.SIGKILL):
         """Kills the daemon and leaves the dead mount behind, as a crash does. Returns its status if it was in the foreground."""
         if self._daemon:
             self._daemon.signal(number)
-            status = self._daemon.wait()
-            self._daemon.close()
-            self._daemon = None
-            return status
+            return self.wait()
         for pid in daemons_of(self.path):
             os.kill(pid, number)
         wait_until(lambda: not daemons_of(self.path), 20, 'the end of the daemon')
