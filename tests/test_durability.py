@@ -1,12 +1,13 @@
-"""What docs/durability.md promises: a call that changes something returns after the database's log is on the disk."""
+"""What docs/durability.md promises: a call that changes something returns after the database's log is on the disk, and says so if it can't be."""
 
+import errno
 import os
 import re
 import time
 import unittest
 from pathlib import Path
 
-from tests.support import Process, TestCase, wait_until
+from tests.support import Process, TestCase, files_of, wait_until
 
 
 class SyncTest(TestCase):
@@ -61,6 +62,50 @@ class SyncTest(TestCase):
         (self.mnt.path / 'old.py').read_text()
         self.check(lambda: self.save('old.py', 'V = 4\n'))
         self.assertEqual(self.syncs(begun, time.time()), 1)
+
+
+class TroubleTest(TestCase):
+    """Whatever becomes of the database: what isn't saved is an error, the log says once why, and what can be read is."""
+
+    def setUp(self):
+        super().setUp()
+        self.mnt = self.mount({'a': 'V = 1\n', 'b': 'V = 2\n'})
+        self.a = self.mnt.path / 'a.py'
+
+    def assert_fails(self, number, call, *args):
+        with self.assertRaises(OSError) as caught:
+            call(*args)
+        self.assertEqual(caught.exception.errno, number)
+
+    def test_a_database_that_was_replaced_or_deleted_is_read_on_and_takes_no_save_until_it_is_back(self):
+        path, away = self.mnt.database.path, self.dir / 'away.db'
+        other = self.database({'a': 'V = "other"\n'}, 'other.db')
+        os.rename(path, away)
+        self.assert_fails(errno.EIO, self.a.write_text, 'V = "gone"\n')
+        os.rename(other.path, path)
+        for call, *args in ((self.a.write_text, 'V = "lost"\n'), (os.unlink, self.a), (os.mkdir, self.mnt.path / 'pkg')):
+            self.assert_fails(errno.EIO, call, *args)
+        self.assertEqual(files_of(self.mnt.path), {'a.py': b'V = 1\n', 'b.py': b'V = 2\n'})
+        wait_until(lambda: re.search(r"can't see.*modules\.db was moved.*mount again", self.mnt.log))
+        os.rename(away, path)
+        self.a.write_text('V = "back"\n')
+        self.assertEqual(self.mnt.database.rows(), {'a': b'V = "back"\n', 'b': b'V = 2\n'})
+        self.mnt.database.update('b', 'V = "seen"\n')
+        self.wait_files(self.mnt.path, {'a.py': b'V = "back"\n', 'b.py': b'V = "seen"\n'})
+
+    def test_a_database_that_is_damaged_or_lacks_a_table_is_an_error_of_every_call_and_the_log_says_it_once(self):
+        damage = {'no such table': lambda database: database.execute('DROP TABLE pymodfs_node'),
+                  'not a database': lambda database: database.path.write_bytes(b'?' * database.path.stat().st_size)}
+        for number, (words, harm) in enumerate(damage.items()):
+            with self.subTest(words):
+                mnt = self.mount(database=self.database({'a': 'V = 1\n'}, f'{number}.db'), mountpoint=f'mnt{number}')
+                mnt.database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+                harm(mnt.database)
+                for _ in range(3):
+                    self.assert_fails(errno.EIO, os.listdir, mnt.path)
+                    self.assert_fails(errno.EIO, (mnt.path / 'a.py').write_text, 'V = 2\n')
+                self.assertEqual(mnt.log.count(words), 1, mnt.log)
+                mnt.umount()
 
 
 if __name__ == '__main__':

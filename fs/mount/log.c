@@ -79,8 +79,8 @@ static void write_line(int level, const char *line)
 		fprintf(stderr, "pymodfs: %s\n", line);
 }
 
-/* May one more line be written? The number of those that were not, once, in ret_dropped. */
-static bool count_line(unsigned int *ret_dropped)
+/* May one more line be written? The number of those that were not, once, in ret_dropped. Wants the lock. */
+static bool count_line(bool repeated, unsigned int *ret_dropped)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
@@ -90,7 +90,9 @@ static bool count_line(unsigned int *ret_dropped)
 		window.begun = now.tv_sec;
 		window.lines = window.dropped = 0;
 	}
-	bool allowed = window.lines < LOG_BURST || atomic_load(&threshold) == LOG_DEBUG;
+	repeated = repeated && window.lines;
+	bool allowed =
+		(window.lines < LOG_BURST && !repeated) || atomic_load(&threshold) == LOG_DEBUG;
 	window.lines += allowed;
 	window.dropped += !allowed;
 	return allowed;
@@ -101,9 +103,10 @@ static void log_line(int level, const char *line)
 	char note[64];
 	unsigned int dropped;
 	pthread_mutex_lock(&lock);
+	bool repeated = level <= LOG_ERR && !strcmp(last_error, line);
 	if (level <= LOG_ERR)
 		snprintf(last_error, sizeof(last_error), "%s", line);
-	bool allowed = count_line(&dropped);
+	bool allowed = count_line(repeated, &dropped);
 	pthread_mutex_unlock(&lock);
 	if (dropped) {
 		snprintf(note, sizeof(note), "%u lines were left out", dropped);

@@ -18,7 +18,8 @@ void log_take_libfuse(void);
 void log_get_last_error(char *line);
 /*
  * One line, with the system's journal in mind: <LEVEL> in front of it if that is what stderr is (sd-daemon(3)). After
- * LOG_BURST lines within LOG_WINDOW seconds the rest of them is counted only, unless the level is LOG_DEBUG.
+ * LOG_BURST lines within LOG_WINDOW seconds the rest of them is counted only, as is an error that says the same as the
+ * one before within that time, unless the level is LOG_DEBUG.
  */
 #define LOG_BURST 50
 #define LOG_WINDOW 5

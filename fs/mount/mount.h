@@ -219,6 +219,8 @@ void entry_to_fuse(const struct mount *mount, const struct tree_entry *entry,
 void reply_entry(struct mount *mount, fuse_req_t req, const struct tree_entry *entry);
 void reply_attr(struct mount *mount, fuse_req_t req, const struct stat *attr, bool lasting);
 void reply_error(fuse_req_t req, int error); /* a negative errno, or 0 */
+/* Likewise, of what only reads the tree; where the store failed the log says why. */
+void reply_tree_error(fuse_req_t req, int error);
 struct tree_caller caller_of(fuse_req_t req);
 
 #endif

@@ -17,7 +17,7 @@ static void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct tree_entry entry;
 	int r = tree_lookup(mount->tree, mount->reader, &caller, parent, name, &entry);
 	if (r < 0)
-		reply_error(req, r);
+		reply_tree_error(req, r);
 	else
 		reply_entry(mount, req, &entry);
 }
@@ -60,7 +60,7 @@ static void dir_create(
 	int r = tree_create_file(
 		mount->tree, mount->reader, &caller, parent, name, mode, fi->flags, &entry, &file);
 	if (r < 0) {
-		reply_error(req, r);
+		reply_tree_error(req, r);
 		return;
 	}
 	fi->fh = (uintptr_t)file;
@@ -150,7 +150,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool
 	}
 	int r = listing_fill(&listing, ino, offset);
 	if (r < 0)
-		reply_error(
+		reply_tree_error(
 			req, r == -ESTALE ? -ENOENT : r); /* as of a directory that is removed */
 	else
 		fuse_reply_buf(req, listing.buffer, listing.used);

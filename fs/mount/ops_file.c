@@ -25,7 +25,7 @@ void file_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	bool lasting;
 	int r = tree_getattr(mount->tree, mount->reader, &caller, ino, &attr, &lasting);
 	if (r < 0)
-		reply_error(req, r);
+		reply_tree_error(req, r);
 	else
 		reply_attr(mount, req, &attr, lasting);
 }
@@ -62,7 +62,7 @@ static void set_size(fuse_req_t req, fuse_ino_t ino, off_t size, struct fuse_fil
 	struct draft *draft;
 	int r = tree_truncate(mount->tree, mount->reader, &caller, ino, file_of(fi), size, &draft);
 	if (r < 0)
-		reply_error(req, r);
+		reply_tree_error(req, r);
 	else if (draft)
 		job_commit(req, draft, ino, false);
 	else
@@ -91,7 +91,7 @@ static void file_readlink(fuse_req_t req, fuse_ino_t ino)
 	char *target;
 	int r = tree_readlink(mount->tree, mount->reader, &caller, ino, &target);
 	if (r < 0) {
-		reply_error(req, r);
+		reply_tree_error(req, r);
 		return;
 	}
 	fuse_reply_readlink(req, target);
@@ -114,7 +114,7 @@ static void file_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	bool lasting;
 	int r = tree_open(mount->tree, mount->reader, &caller, ino, fi->flags, &file, &lasting);
 	if (r < 0) {
-		reply_error(req, r);
+		reply_tree_error(req, r);
 		return;
 	}
 	fi->fh = (uintptr_t)file;
@@ -135,7 +135,7 @@ static void file_read(
 	struct mount *mount = fuse_req_userdata(req);
 	int r = tree_read(mount->tree, mount->reader, file_of(fi), offset, size, emit, req);
 	if (r < 0)
-		reply_error(req, r);
+		reply_tree_error(req, r);
 }
 
 static void draft_do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
@@ -144,7 +144,7 @@ static void draft_do_write(fuse_req_t req, fuse_ino_t ino, const char *data, siz
 	struct mount *mount = fuse_req_userdata(req);
 	int r = tree_write(mount->tree, file_of(fi), data, size, offset);
 	if (r < 0)
-		reply_error(req, r);
+		reply_tree_error(req, r);
 	else
 		fuse_reply_write(req, size);
 }

@@ -48,7 +48,7 @@ struct publisher {
 	struct store_watch *watch;
 	int wake;
 	pthread_t thread;
-	bool failing; /* this thread's own */
+	bool failing, blind; /* this thread's own: it can't read, or see, what others change */
 
 	pthread_mutex_t lock; /* guards reader, the making of batches, and these */
 	int64_t published;    /* the newest change that is */
@@ -314,6 +314,9 @@ static void *publisher_main(void *arg)
 			timeout = RETRY_MS;
 		}
 		int r = store_watch_wait(publisher->watch, publisher->wake, timeout, &changed);
+		if (r < 0 && !publisher->blind)
+			mount_log(LOG_ERR, "can't see what others change: %s", store_error());
+		publisher->blind = r < 0;
 		if (r < 0)
 			(void)poll(NULL, 0, RETRY_MS);
 		drain(publisher->wake);

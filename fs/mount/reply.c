@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <syslog.h>
 
 #include "../tree/caller.h"
 #include "../tree/clock.h"
@@ -19,6 +20,14 @@ struct tree_caller caller_of(fuse_req_t req)
 void reply_error(fuse_req_t req, int error)
 {
 	fuse_reply_err(req, -error);
+}
+
+void reply_tree_error(fuse_req_t req, int error)
+{
+	/* The store's words say more than an errno can; what callers do wrong isn't worth a line. */
+	if (error == -EIO || error == -EUCLEAN)
+		mount_log(LOG_ERR, "reading failed: %s", store_error());
+	reply_error(req, error == -EUCLEAN ? -EIO : error);
 }
 
 #define PATIENCE_MS 50    /* far more than publishing takes unless it is blocked (job.h) */

@@ -108,6 +108,32 @@ int sqlite_connect(const char *path, int flags, int busy_timeout_ms, sqlite3 **r
 	return connect_immutable(path, busy_timeout_ms, ret_handle);
 }
 
+static int fail_displaced(const char *path)
+{
+	return store_fail(-EIO,
+		"%s was moved, deleted or replaced while it was open: nothing more is saved; put "
+		"it back, or unmount and mount again",
+		path);
+}
+
+int sqlite_check_place(sqlite3 *handle)
+{
+	int moved = 0;
+	int code = sqlite3_file_control(handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	if (code != SQLITE_OK || !moved)
+		return 0;
+	return fail_displaced(sqlite3_db_filename(handle, "main"));
+}
+
+/* All connections of a store are to one file, also one that is made later. */
+static int check_same(const struct store *store)
+{
+	struct stat st;
+	if (stat(store->url, &st) == 0 && st.st_dev == store->device && st.st_ino == store->inode)
+		return 0;
+	return fail_displaced(store->url);
+}
+
 /* Each connection has its own cache; SQLite takes a negative size as KiB. */
 static void bound_cache(const struct store *store, sqlite3 *handle)
 {
@@ -125,7 +151,10 @@ int sqlite_open(struct store *store, bool write, struct db **ret_db)
 	if (!db)
 		return store_fail(-ENOMEM, "out of memory");
 	int flags = store->options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-	int err = sqlite_connect(store->url, flags, store->options.busy_timeout_ms, &db->handle);
+	int err = check_same(store);
+	if (!err)
+		err = sqlite_connect(
+			store->url, flags, store->options.busy_timeout_ms, &db->handle);
 	if (err) {
 		free(db);
 		return err;
@@ -212,11 +241,16 @@ static int resolve_path(struct store *store)
 			store->url, store->url);
 	if (!path)
 		return store_fail(-errno, "%s: %s", store->url, strerror(errno));
-	if (!stat(path, &st) && !S_ISREG(st.st_mode)) {
+	bool there = stat(path, &st) == 0;
+	if (there && !S_ISREG(st.st_mode)) {
 		int err =
 			store_fail(-EINVAL, "%s is not a database: not a regular file", store->url);
 		free(path);
 		return err;
+	}
+	if (there) {
+		store->device = st.st_dev;
+		store->inode = st.st_ino;
 	}
 	free(store->url);
 	store->url = path;

@@ -8,7 +8,7 @@
  * mostly too early: after an event we look every 100 us for 10 ms, then for two seconds whenever a tenth more time has
  * passed, for a commit whose fsync takes long. When nothing happens we sleep; one look in 30 s is the net
  * under a lost event. The database's files are never opened other than through SQLite: closing any
- * descriptor of one would drop SQLite's POSIX locks.
+ * descriptor of one would drop SQLite's POSIX locks. A database that is replaced by another file is an error as long as it is.
  *
  * A watch belongs to one thread at a time; no lock.
  */
@@ -43,6 +43,7 @@ struct sqlite_watch {
 	int64_t seen;
 	int fd;                        /* inotify */
 	char *path, *log_name;         /* the database; the file name of its log */
+	bool displaced;                /* something happened to the database's name */
 	int64_t last_event, last_look; /* monotonic, ns */
 };
 
@@ -74,7 +75,8 @@ static int watch_files(struct sqlite_watch *watch)
 	if (err)
 		return err;
 	if (inotify_add_watch(watch->fd, watch->path, IN_MODIFY) < 0 ||
-		inotify_add_watch(watch->fd, *dir ? dir : "/", IN_CREATE | IN_MOVED_TO) < 0)
+		inotify_add_watch(watch->fd, *dir ? dir : "/",
+			IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE) < 0)
 		err = store_fail(-errno, "can't watch %s: %s", watch->path, strerror(errno));
 	free(dir);
 	if (!err && asprintf(&watch->log_name, "%s-wal", base) < 0) {
@@ -88,11 +90,15 @@ static int watch_files(struct sqlite_watch *watch)
 /* *ret_changed: data_version differs from the one seen before. */
 static int look(struct sqlite_watch *watch, bool *ret_changed)
 {
+	int err = watch->displaced ? sqlite_check_place(watch->handle) : 0;
+	if (err)
+		return err;
+	watch->displaced = false;
 	int code = sqlite3_step(watch->data_version);
 	int64_t version = sqlite3_column_int64(watch->data_version, 0);
 	watch->last_look = monotonic_now();
 	if (code != SQLITE_ROW) {
-		int err = sqlite_fail(watch->handle, code);
+		err = sqlite_fail(watch->handle, code);
 		sqlite3_reset(watch->data_version);
 		return err;
 	}
@@ -147,6 +153,11 @@ void sqlite_watch_destroy(struct store_watch *base)
 	free(watch);
 }
 
+static const char *file_name(const struct sqlite_watch *watch)
+{
+	return strrchr(watch->path, '/') + 1; /* it is absolute */
+}
+
 /* Takes what inotify has to say; true when the database or its log may have been written. */
 static bool drain_events(struct sqlite_watch *watch)
 {
@@ -160,6 +171,7 @@ static bool drain_events(struct sqlite_watch *watch)
 			bool log = event->len && !strcmp(event->name, watch->log_name);
 			if (log)
 				watch_log(watch);
+			watch->displaced |= event->len && !strcmp(event->name, file_name(watch));
 			relevant |= log || (event->mask & (IN_MODIFY | IN_Q_OVERFLOW));
 			p += sizeof(*event) + event->len;
 		}

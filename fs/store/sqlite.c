@@ -170,6 +170,9 @@ static int wait_for_lock(void *arg, int tries)
 static int sqlite_begin_write(struct db *base, int timeout_ms)
 {
 	struct sqlite_db *db = (struct sqlite_db *)base;
+	int err = sqlite_check_place(db->handle);
+	if (err)
+		return err;
 	db->deadline = store_now_ms() + timeout_ms;
 	sqlite3_busy_handler(db->handle, wait_for_lock, db);
 	return execute(db, "BEGIN IMMEDIATE");

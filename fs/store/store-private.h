@@ -18,6 +18,8 @@ struct store {
 	const struct db_engine *engine;
 	char *url;        /* to be shown: a path, or a URL without its password */
 	char *connection; /* what PostgreSQL connects to; NULL with SQLite */
+	dev_t device;     /* SQLite's file, which all connections must be to */
+	ino_t inode;
 	struct db_setting setting;
 	struct store_options options;
 	/* One transaction at a time, which owns writer: from store_begin() to commit or abort. */
