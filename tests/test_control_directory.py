@@ -10,7 +10,7 @@ import stat
 import threading
 import unittest
 
-from tests.support import PATIENCE, PYMODFS, TestCase, files_of, run, wait_until
+from tests.support import PATIENCE, PYMODFS, TestCase, files_of, pymodfs, run, wait_until
 
 
 class Feed:
@@ -98,14 +98,42 @@ class ControlDirectoryTest(TestCase):
 
 
 class GenerationTest(TestCase):
-    def test_each_save_and_each_transaction_is_one_generation(self):
+    def test_a_save_or_a_transaction_raises_it_to_the_newest_change(self):
         mnt = self.mount({'a': 'V = 1\n', 'b': 'V = 1\n'})
         first = mnt.generation()
+        self.assertEqual(first, mnt.database.newest())
         (mnt.path / 'a.py').write_text('V = 2\n')
         self.assertEqual(mnt.generation(), first + 1)
-        put_all(mnt.database, {'a': 'V = 3\n', 'b': 'V = 3\n'})
-        wait_until(lambda: mnt.generation() > first + 1)
-        self.assertEqual(mnt.generation(), first + 2)
+        with Feed(mnt) as feed:
+            feed.read()
+            put_all(mnt.database, {'a': 'V = 3\n', 'b': 'V = 3\n'})
+            self.assertEqual([line[0] for line in feed.wait_lines()], [str(first + 3)] * 2)
+        self.assertEqual(mnt.generation(), first + 3)
+        self.assertEqual(mnt.database.newest(), first + 3)
+
+    def test_it_is_the_one_that_the_commands_know(self):
+        mnt = self.mount({'p.a': 'V = 1\n', 'p.b': 'V = 1\n'})
+        publish(mnt, lambda: os.rename(mnt.path / 'p', mnt.path / 'q'))
+        number, files = mnt.generation(), files_of(mnt.path)
+        publish(mnt, lambda: os.rename(mnt.path / 'q', mnt.path / 'r'))
+        mnt.umount()
+        mnt.mount()
+        publish(mnt, lambda: pymodfs('restore', '--generation', number, mnt.database.path))
+        self.assertEqual(files_of(mnt.path), files)
+        newest = json.loads(pymodfs('log', '--json', mnt.database.path).stdout.splitlines()[0])
+        self.assertEqual(newest['change'], mnt.generation())
+        self.assertEqual(pymodfs('diff', '--from', mnt.generation(), mnt.database.path).stdout, '')
+
+    def test_what_stays_in_memory_has_none(self):
+        mnt = self.mount({'a': 'V = 1\n'})
+        first = mnt.generation()
+        with Feed(mnt) as feed:
+            feed.read()
+            (mnt.path / '.a.py.swp').write_text('swap')
+            (mnt.path / '__pycache__').mkdir()
+            (mnt.path / '.a.py.swp').unlink()
+            self.assertEqual(feed.read(), [])
+        self.assertEqual(mnt.generation(), first)
 
     def test_it_does_not_change_without_a_change(self):
         mnt = self.mount({'a': 'V = 1\n'})
@@ -161,7 +189,7 @@ class FeedTest(TestCase):
                     (lambda: (mnt.path / 'pkg/__init__.py').write_text('V = 2\n'), [['insert', 'pkg.__init__', '#']]),
                     (lambda: (mnt.path / 'pkg/data.txt').write_text('text'), [['insert', './pkg/data.txt', '#']])):
                 change()
-                start += 1
+                start += len(lines)
                 got = feed.wait_lines()
                 with self.subTest(lines=lines):
                     self.assertEqual([[line[1], line[2], '#' if line[3].isdigit() else line[3]] for line in got], lines)
@@ -280,6 +308,20 @@ class AtTest(TestCase):
             with self.subTest(generation=generation):
                 self.assertEqual(files_of(mnt.control / f'at/{generation}'), files)
         self.assertEqual(sorted(map(int, os.listdir(mnt.control / 'at'))), sorted(states))
+
+    def test_states_from_before_the_mount_are_there_but_not_listed(self):
+        mnt = self.mount({'p.a': 'V = 1\n', 'p.b': 'V = 1\n'})
+        states = {mnt.generation(): files_of(mnt.path)}
+        publish(mnt, lambda: os.rename(mnt.path / 'p', mnt.path / 'q'))
+        states[mnt.generation()] = files_of(mnt.path)
+        mnt.umount()
+        mnt.mount()
+        for generation, files in states.items():
+            self.assertEqual(files_of(mnt.control / f'at/{generation}'), files)
+        last = mnt.generation()
+        self.assertEqual(os.listdir(mnt.control / 'at'), [str(last)])
+        for number in (last - 1, last + 1):
+            self.assertEqual(refused(os.stat, mnt.control / f'at/{number}'), 'ENOENT')
 
     def test_a_transaction_of_50_rows_is_never_seen_in_part(self):
         names = [f'm{i:02}' for i in range(50)]

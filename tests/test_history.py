@@ -354,10 +354,10 @@ class RestoreTest(HistoryTestCase):
         db = self.database({'m': '1', 'p.__init__': '', 'p.b': '1', 'same': ''})
         db.shell("UPDATE pymodfs_setting SET value = 1 WHERE key = 'resource_history';")
         self.import_tree(db, {'data.txt': 'data', 'deep/er/file.bin': '1'})
-        states = {self.newest(db): self.state(db)}
+        states = {db.newest(): self.state(db)}
         db.update('m', '2')
         db.delete('p.b')
-        states[self.newest(db)] = self.state(db)
+        states[db.newest()] = self.state(db)
         mnt = self.mount(database=db)
         (mnt.path / 'p').rename(mnt.path / 'q')
         (mnt.path / 'data.txt').unlink()
@@ -365,16 +365,13 @@ class RestoreTest(HistoryTestCase):
         (mnt.path / 'm').mkdir()
         (mnt.path / 'm/__init__.py').write_text('')
         mnt.umount()
-        states[self.newest(db)] = self.state(db)
+        states[db.newest()] = self.state(db)
         first, second, third = states
         for generation in (first, third, second, first, second, third):
             pymodfs('restore', '--generation', generation, db.path)
             self.assertEqual(self.state(db), states[generation])
             self.assertEqual(pymodfs('diff', '--from', generation, db.path).stdout, '')
             self.assertEqual(db.problems(), [])
-
-    def newest(self, db):
-        return db.execute('SELECT max(id) FROM pymodfs_change')[0][0]
 
     def state(self, db):
         out = self.dir / f'state{len(list(self.dir.iterdir()))}'
@@ -383,11 +380,11 @@ class RestoreTest(HistoryTestCase):
 
     def test_restoring_everything_is_itself_undone(self):
         db = self.database({'m': '1', 'gone': '1'})
-        first = self.newest(db)
+        first = db.newest()
         db.update('m', '2')
         db.delete('gone')
         db.put({'new': ''})
-        second, rows = self.newest(db), db.rows()
+        second, rows = db.newest(), db.rows()
         pymodfs('restore', '--generation', first, db.path)
         self.assertEqual(db.rows(), {'m': b'1', 'gone': b'1'})
         self.assertEqual({x['program'] for x in self.versions(db, 'gone') if x['change'] > second}, {'pymodfs restore'})
@@ -396,9 +393,9 @@ class RestoreTest(HistoryTestCase):
 
     def test_half_a_transaction_is_no_generation(self):
         db = self.database({'m': '1'})
-        first = self.newest(db)
+        first = db.newest()
         self.import_tree(db, {f'n{i}.py': 'V = 1' for i in range(300)})
-        last = self.newest(db)
+        last = db.newest()
         self.assertEqual(last, first + 300)
         db.execute("UPDATE module SET source = 'V = 2'")
         for number, before, after in ((first + 1, first, last), (last - 1, first, last), (last + 7, last, last + 301)):
@@ -413,7 +410,7 @@ class RestoreTest(HistoryTestCase):
 
     def test_a_transaction_that_was_under_way_at_a_time_had_not_happened_yet(self):
         db = self.database({'m': '1'})
-        first = self.newest(db)
+        first = db.newest()
         self.import_tree(db, {f'n{i}.py': 'V = 1' for i in range(3)})
         db.execute('UPDATE pymodfs_change SET time = time - (CASE WHEN id <= ? THEN 3 ELSE 1 END) * 86400 * 1000000000', (first + 1,))
         pymodfs('restore', '--generation', '2d', db.path)
@@ -429,7 +426,7 @@ class RestoreTest(HistoryTestCase):
 
     def test_what_would_be_restored_is_told_and_not_done(self):
         db = self.database({'m': '1'})
-        first = self.newest(db)
+        first = db.newest()
         db.update('m', '2')
         found = json.loads(pymodfs('restore', '-n', '--json', '--generation', first, db.path).stdout)
         self.assertEqual((found['changed'], found['dry_run'], db.read('m')), (1, True, b'2'))
@@ -438,7 +435,7 @@ class RestoreTest(HistoryTestCase):
 
     def test_a_state_that_is_no_longer_kept_is_refused_whole(self):
         db = self.database({'a': '1', 'm': '1'})
-        first = self.newest(db)
+        first = db.newest()
         db.update('a', '2')
         db.update('m', '2')
         db.shell(f'UPDATE pymodfs_version SET content = NULL WHERE id = {self.numbers(db, "m")[0]};')

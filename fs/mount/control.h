@@ -31,7 +31,7 @@ struct control_node {
 	enum control_kind kind;
 	char *key;        /* by which it is found */
 	const char *path; /* of a directory, below its generation or `history`; part of key */
-	int64_t number;   /* the change that a generation ends with; the version */
+	int64_t number;   /* the generation; the version */
 	struct stat attr;
 	uint64_t lookups;
 	UT_hash_handle by_id, by_key;

@@ -2,7 +2,8 @@
 /*
  * control_at.c - at/GENERATION/...: the tree as it was.
  *
- * A directory here is the newest change of its generation and a path; the store reads back through its feed.
+ * A directory here is a generation, which is a change, and a path; the store reads back through its feed. Those that this mount
+ * published are listed. Any other state between two transactions can be looked up by its number.
  */
 #include "control.h"
 
@@ -11,22 +12,35 @@
 #include <limits.h>
 #include <stdio.h>
 
+/* Is there such a state? What is not published yet is none. */
+static int check_generation(struct control *control, int64_t generation)
+{
+	struct feed *feed = control->mount->feed;
+	int64_t found, first, last;
+	if (!feed_find_generation(feed, generation, &found) && found == generation)
+		return 0;
+	if (generation > feed_generation(feed))
+		return -ENOENT;
+	int error = store_find_transaction(control->mount->reader, generation, &first, &last);
+	return error ? error : last == generation ? 0 : -ENOENT;
+}
+
 /* at/GENERATION itself. */
 static int look_up_generation(
 	struct control *control, const char *name, struct control_node **ret_node)
 {
-	int64_t generation, change;
+	int64_t generation;
 	struct store_node root;
 	struct stat attr;
 	if (!control_parse_number(name, &generation))
 		return -ENOENT;
-	int error = feed_find_generation(control->mount->feed, generation, &change);
+	int error = check_generation(control, generation);
 	if (!error)
 		error = store_get_node(control->mount->reader, STORE_ROOT, &root);
 	if (error)
 		return error;
 	control_stat_node(control->mount, &root, &attr);
-	*ret_node = control_look_up(control, CONTROL_AT_DIR, change, "", &attr);
+	*ret_node = control_look_up(control, CONTROL_AT_DIR, generation, "", &attr);
 	return *ret_node ? 0 : -ENOMEM;
 }
 
@@ -51,14 +65,12 @@ int control_at_look_up(struct control *control, const struct control_node *dir, 
 	return *ret_node ? 0 : -ENOMEM;
 }
 
-/* The generations that can be looked at, newest first. */
+/* Newest first. */
 static int list_generations(struct control *control, struct control_listing *listing)
 {
 	int error = 0;
-	int64_t change;
 	struct feed *feed = control->mount->feed;
-	for (int64_t g = feed_generation(feed); !error && !feed_find_generation(feed, g, &change);
-		g--) {
+	for (int64_t g = INT64_MAX; !error && !feed_find_generation(feed, g, &g); g--) {
 		char name[24];
 		snprintf(name, sizeof(name), "%" PRId64, g);
 		error = control_listing_add(listing, name, S_IFDIR);

@@ -88,7 +88,7 @@ static int create_tree(struct mount *mount, const struct mount_options *options)
 	if (r == 0)
 		r = store_last_change(mount->reader, &change);
 	if (r == 0)
-		r = feed_create(change, change, options->feed_max, &mount->feed);
+		r = feed_create(change, options->feed_max, &mount->feed);
 	return r;
 }
 

@@ -231,9 +231,10 @@ static int publish(
 	struct publisher *publisher, int (*one)(void *arg, const struct store_change *change))
 {
 	publisher->may_wait = one == publish_change;
-	feed_begin(publisher->mount->feed);
 	int r = store_changes(publisher->reader, publisher->published, one, publisher);
-	feed_end(publisher->mount->feed, publisher->published);
+	/* After an error it may be half a transaction: what follows is of the same batch. */
+	if (r >= 0)
+		feed_end(publisher->mount->feed, publisher->published);
 	return r;
 }
 

@@ -149,8 +149,9 @@ int store_find_transaction(
 		db_run(reader->db, SQL_TRANSACTION, DB_VALUES(db_int(change)), take_range, &range);
 	if (err)
 		return err;
-	*ret_first = range.first;
-	*ret_last = range.last;
+	bool between = change >= range.last;
+	*ret_first = between ? change : range.first;
+	*ret_last = between ? change : range.last;
 	return 0;
 }
 

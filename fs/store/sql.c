@@ -142,16 +142,20 @@ static const char *const texts[N_SQL] = {
 	[SQL_RENAMED_TO] = "SELECT id, dir, base FROM pymodfs_change WHERE id > ?1"
 			   " AND id < ?1 + 200000 AND node = ?2 AND op = 'i'"
 			   " AND version = ?3 ORDER BY id LIMIT 1",
-	/* The first and the last change of the transaction of change ?1. */
+	/*
+	 * The first and the last change of the transaction of change ?1, or of the newest one below it: ids have gaps (a PostgreSQL
+	 * transaction that was rolled back leaves one, an exchange of two files another).
+	 */
 	[SQL_TRANSACTION] =
 		"SELECT coalesce((SELECT max(p.id) FROM pymodfs_change p WHERE p.id < c.id"
 		" AND (p.txn <> c.txn OR (p.txn IS NULL) <> (c.txn IS NULL)"
 		" OR (c.txn IS NULL AND p.time <> c.time))), 0) + 1,"
-		" coalesce((SELECT min(p.id) FROM pymodfs_change p WHERE p.id > c.id"
+		" (SELECT max(q.id) FROM pymodfs_change q WHERE q.id < coalesce("
+		"(SELECT min(p.id) FROM pymodfs_change p WHERE p.id > c.id"
 		" AND (p.txn <> c.txn OR (p.txn IS NULL) <> (c.txn IS NULL)"
-		" OR (c.txn IS NULL AND p.time <> c.time))),"
-		" (SELECT max(id) + 1 FROM pymodfs_change)) - 1"
-		" FROM pymodfs_change c WHERE c.id = ?1",
+		" OR (c.txn IS NULL AND p.time <> c.time))), 9223372036854775807))"
+		" FROM pymodfs_change c"
+		" WHERE c.id = (SELECT max(id) FROM pymodfs_change WHERE id <= ?1)",
 	[SQL_CHANGE_AT_TIME] = "SELECT id FROM pymodfs_change WHERE time <= ?1"
 			       " ORDER BY id DESC LIMIT 1",
 

@@ -3,12 +3,14 @@
  * feed.c - keeps the lines of the newest batches and hands them to streams.
  *
  * A published batch is one block of text, which never changes. Batches stand in a list, oldest
- * first, with consecutive generations up to the present one: where a batch could not be kept, all
- * before it go as well, so the list never has a hole. A stream is a position: the generation of the
- * next line and the offset in that batch's text. A position below the oldest batch has lost lines and
- * reads an `overflow` line first.
+ * first, with ascending generations up to the present one: where a batch could not be kept, all
+ * before it go as well, so the list never has a hole. A stream is a position: the generation that it has read
+ * whole, and the offset in the text of the batch after it. A position below the generation that was dropped last
+ * has lost lines and reads an `overflow` line first.
  *
- * Besides the lines, the newest change of each of the last GENERATIONS_MAX generations is kept in a ring.
+ * A batch's generation is known when it ends, so its lines are numbered then.
+ *
+ * Besides the lines, the last GENERATIONS_MAX generations are kept in a ring, ascending.
  *
  * feed->lock guards everything but the batch under construction: one thread at a time makes one, under a lock of the publisher's.
  */
@@ -28,9 +30,10 @@
 
 struct batch {
 	struct batch *next;
+	int64_t before; /* the generation before it, whether that is kept or not */
 	int64_t generation;
-	size_t size, room;
-	char *text; /* whole lines, not NUL-terminated */
+	size_t lines, size, room;
+	char *text; /* whole lines, not NUL-terminated; without their first field before the batch's end */
 };
 
 struct feed {
@@ -38,10 +41,11 @@ struct feed {
 	uint64_t mount; /* the random number that names this mount */
 	size_t limit, size;
 	int64_t generation;
+	int64_t dropped; /* batches up to this generation are not kept (or were before the mount) */
 	struct batch *oldest, *newest;
 
-	int64_t *changes; /* ring: the newest change of generation g is at g % changes_room */
-	int64_t changes_room, changes_first;
+	int64_t *ring; /* the n-th generation, counted from 0, is at n % ring_room */
+	size_t ring_room, ring_first, ring_end;
 
 	void (*listener)(void *arg);
 	void *listener_arg;
@@ -53,8 +57,8 @@ struct feed {
 struct feed_stream {
 	struct feed *feed;
 	int64_t opened;     /* the generation at the time of the open */
-	int64_t generation; /* of the next line */
-	size_t offset;      /* in that batch */
+	int64_t generation; /* which is read */
+	size_t offset;      /* in the batch after it */
 	bool greeted;       /* the first line has been read */
 };
 
@@ -65,28 +69,27 @@ static void batch_destroy(struct batch *batch)
 	free(batch);
 }
 
-int feed_create(int64_t generation, int64_t change, size_t limit, struct feed **ret_feed)
+int feed_create(int64_t generation, size_t limit, struct feed **ret_feed)
 {
 	struct feed *feed = calloc(1, sizeof(*feed));
 	if (!feed)
 		return -ENOMEM;
-	feed->changes = malloc(64 * sizeof(*feed->changes));
-	if (!feed->changes) {
+	feed->ring_room = 64;
+	feed->ring = malloc(feed->ring_room * sizeof(*feed->ring));
+	if (!feed->ring) {
 		free(feed);
 		return -ENOMEM;
 	}
 	if (getrandom(&feed->mount, sizeof(feed->mount), 0) != sizeof(feed->mount)) {
 		int error = -errno;
-		free(feed->changes);
+		free(feed->ring);
 		free(feed);
 		return error;
 	}
 	pthread_mutex_init(&feed->lock, NULL);
-	feed->changes_room = 64;
 	feed->limit = limit;
-	feed->generation = generation;
-	feed->changes_first = generation;
-	feed->changes[generation % feed->changes_room] = change;
+	feed->generation = feed->dropped = generation;
+	feed->ring[feed->ring_end++] = generation;
 	*ret_feed = feed;
 	return 0;
 }
@@ -98,6 +101,7 @@ static void drop_oldest(struct feed *feed)
 	if (!feed->oldest)
 		feed->newest = NULL;
 	feed->size -= batch->room;
+	feed->dropped = batch->generation;
 	batch_destroy(batch);
 }
 
@@ -108,19 +112,12 @@ void feed_destroy(struct feed *feed)
 	while (feed->oldest)
 		drop_oldest(feed);
 	batch_destroy(feed->pending);
-	free(feed->changes);
+	free(feed->ring);
 	pthread_mutex_destroy(&feed->lock);
 	free(feed);
 }
 
 /* ---- the publisher's side ---- */
-
-void feed_begin(struct feed *feed)
-{
-	batch_destroy(feed->pending);
-	feed->pending = NULL;
-	feed->lost = false;
-}
 
 static void lose_pending(struct feed *feed)
 {
@@ -137,7 +134,6 @@ static bool reserve(struct feed *feed, size_t size)
 		batch = feed->pending = calloc(1, sizeof(*batch));
 		if (!batch)
 			return false;
-		batch->generation = feed->generation + 1;
 	}
 	if (batch->size + size <= batch->room)
 		return true;
@@ -195,8 +191,7 @@ void feed_add(struct feed *feed, const struct store_change *change)
 	struct batch *batch = feed->pending;
 	assert(batch->text);
 	char *to = batch->text + batch->size;
-	to += sprintf(to, "%" PRId64 "\t%s\t%s", batch->generation, name_op(change->op),
-		change->module ? "" : "./");
+	to += sprintf(to, "%s\t%s", name_op(change->op), change->module ? "" : "./");
 	to = escape(to, name);
 	bool made = change->op == STORE_INSERT || change->op == STORE_UPDATE;
 	if (made && change->version > 0)
@@ -204,45 +199,60 @@ void feed_add(struct feed *feed, const struct store_change *change)
 	else
 		to += sprintf(to, "\t-\n");
 	batch->size = (size_t)(to - batch->text);
+	batch->lines++;
 	if (batch->size > feed->limit)
 		lose_pending(feed);
 }
 
 /* A ring of twice the size; where memory is short the old one goes on and forgets earlier. */
-static void grow_changes(struct feed *feed)
+static void grow_ring(struct feed *feed)
 {
-	int64_t room = feed->changes_room * 2;
-	int64_t *changes = malloc((size_t)room * sizeof(*changes));
-	if (!changes)
+	size_t room = feed->ring_room * 2;
+	int64_t *ring = malloc(room * sizeof(*ring));
+	if (!ring)
 		return;
-	for (int64_t g = feed->changes_first; g <= feed->generation; g++)
-		changes[g % room] = feed->changes[g % feed->changes_room];
-	free(feed->changes);
-	feed->changes = changes;
-	feed->changes_room = room;
+	for (size_t n = feed->ring_first; n < feed->ring_end; n++)
+		ring[n % room] = feed->ring[n % feed->ring_room];
+	free(feed->ring);
+	feed->ring = ring;
+	feed->ring_room = room;
 }
 
-static void note_change(struct feed *feed, int64_t change)
+static void raise_generation(struct feed *feed, int64_t generation)
 {
-	int64_t next = feed->generation + 1;
-	if (next - feed->changes_first == feed->changes_room &&
-		feed->changes_room < GENERATIONS_MAX)
-		grow_changes(feed);
-	if (next - feed->changes_first == feed->changes_room)
-		feed->changes_first++;
-	feed->changes[next % feed->changes_room] = change;
-	feed->generation = next;
+	if (feed->ring_end - feed->ring_first == feed->ring_room &&
+		feed->ring_room < GENERATIONS_MAX)
+		grow_ring(feed);
+	if (feed->ring_end - feed->ring_first == feed->ring_room)
+		feed->ring_first++;
+	feed->ring[feed->ring_end++ % feed->ring_room] = generation;
+	feed->generation = generation;
+}
+
+/* Gives the batch's lines their first field, in a block that is no larger than they are. */
+static int number_lines(struct batch *batch)
+{
+	char number[32];
+	size_t length = (size_t)sprintf(number, "%" PRId64 "\t", batch->generation);
+	size_t size = batch->size + batch->lines * length;
+	char *text = malloc(size), *to = text;
+	if (!text)
+		return -ENOMEM;
+	for (const char *from = batch->text, *end = from + batch->size; from < end;) {
+		const char *next = (const char *)memchr(from, '\n', (size_t)(end - from)) + 1;
+		to = mempcpy(mempcpy(to, number, length), from, (size_t)(next - from));
+		from = next;
+	}
+	free(batch->text);
+	batch->text = text;
+	batch->size = batch->room = size;
+	return 0;
 }
 
 static void keep_pending(struct feed *feed)
 {
 	struct batch *batch = feed->pending;
 	feed->pending = NULL;
-	char *text = realloc(batch->text, batch->size);
-	if (text) {
-		batch->text = text;
-		batch->room = batch->size;
-	}
 	if (feed->newest)
 		feed->newest->next = batch;
 	else
@@ -253,15 +263,23 @@ static void keep_pending(struct feed *feed)
 		drop_oldest(feed);
 }
 
-void feed_end(struct feed *feed, int64_t change)
+void feed_end(struct feed *feed, int64_t generation)
 {
-	if (!feed->pending && !feed->lost)
+	struct batch *batch = feed->pending;
+	if (!batch && !feed->lost)
 		return;
+	if (batch) {
+		batch->before = feed->generation;
+		batch->generation = generation;
+		if (number_lines(batch))
+			lose_pending(feed);
+	}
 	pthread_mutex_lock(&feed->lock);
-	note_change(feed, change);
+	raise_generation(feed, generation);
 	if (feed->lost) {
 		while (feed->oldest)
 			drop_oldest(feed);
+		feed->dropped = generation;
 	} else {
 		keep_pending(feed);
 	}
@@ -291,12 +309,20 @@ int64_t feed_generation(struct feed *feed)
 	return generation;
 }
 
-int feed_find_generation(struct feed *feed, int64_t generation, int64_t *ret_change)
+int feed_find_generation(struct feed *feed, int64_t most, int64_t *ret_generation)
 {
 	int error = -ENOENT;
 	pthread_mutex_lock(&feed->lock);
-	if (generation >= feed->changes_first && generation <= feed->generation) {
-		*ret_change = feed->changes[generation % feed->changes_room];
+	size_t low = feed->ring_first, high = feed->ring_end; /* it is the one before high */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (feed->ring[middle % feed->ring_room] > most)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	if (high > feed->ring_first) {
+		*ret_generation = feed->ring[(high - 1) % feed->ring_room];
 		error = 0;
 	}
 	pthread_mutex_unlock(&feed->lock);
@@ -309,8 +335,7 @@ int feed_stream_create(struct feed *feed, struct feed_stream **ret_stream)
 	if (!stream)
 		return -ENOMEM;
 	stream->feed = feed;
-	stream->opened = feed_generation(feed);
-	stream->generation = stream->opened + 1;
+	stream->opened = stream->generation = feed_generation(feed);
 	*ret_stream = stream;
 	return 0;
 }
@@ -320,12 +345,6 @@ void feed_stream_destroy(struct feed_stream *stream)
 	free(stream);
 }
 
-/* The oldest batch's generation; without batches the one that the next batch will have. */
-static int64_t oldest_kept(const struct feed *feed)
-{
-	return feed->oldest ? feed->oldest->generation : feed->generation + 1;
-}
-
 /* The line that is due before those of a batch, if one is; returns its length, 0: none. */
 static int pending_line(const struct feed_stream *stream, char *line, size_t size)
 {
@@ -333,15 +352,15 @@ static int pending_line(const struct feed_stream *stream, char *line, size_t siz
 	if (!stream->greeted)
 		return snprintf(line, size, "%" PRId64 "\tnow\t-\t%016" PRIx64 "\n", stream->opened,
 			feed->mount);
-	if (stream->generation < oldest_kept(feed))
-		return snprintf(line, size, "%" PRId64 "\toverflow\t-\t-\n", oldest_kept(feed) - 1);
+	if (stream->generation < feed->dropped)
+		return snprintf(line, size, "%" PRId64 "\toverflow\t-\t-\n", feed->dropped);
 	return 0;
 }
 
 static void pass_pending_line(struct feed_stream *stream)
 {
 	if (stream->greeted) {
-		stream->generation = oldest_kept(stream->feed);
+		stream->generation = stream->feed->dropped;
 		stream->offset = 0;
 	}
 	stream->greeted = true;
@@ -364,7 +383,7 @@ static size_t read_batch(
 	memcpy(buffer, text, size);
 	stream->offset += size;
 	if (size == left) {
-		stream->generation++;
+		stream->generation = batch->generation;
 		stream->offset = 0;
 	}
 	return size;
@@ -374,11 +393,11 @@ static size_t read_batch(
 static const struct batch *find_batch(const struct feed_stream *stream)
 {
 	const struct batch *batch = stream->feed->newest;
-	if (!batch || stream->generation > batch->generation)
+	if (!batch || stream->generation >= batch->generation)
 		return NULL;
-	if (stream->generation == batch->generation)
+	if (stream->generation >= batch->before)
 		return batch;
-	for (batch = stream->feed->oldest; batch->generation < stream->generation;)
+	for (batch = stream->feed->oldest; batch->generation <= stream->generation;)
 		batch = batch->next;
 	return batch;
 }
@@ -401,7 +420,7 @@ long feed_stream_read(struct feed_stream *stream, char *buffer, size_t size)
 	const struct batch *batch = full ? NULL : find_batch(stream);
 	for (; batch && !full; batch = batch->next) {
 		done += read_batch(stream, batch, buffer + done, size - done);
-		full = stream->generation == batch->generation;
+		full = stream->generation < batch->generation;
 	}
 	pthread_mutex_unlock(&stream->feed->lock);
 	return full && done == 0 ? -EINVAL : (long)done;
@@ -410,7 +429,7 @@ long feed_stream_read(struct feed_stream *stream, char *buffer, size_t size)
 bool feed_stream_readable(struct feed_stream *stream)
 {
 	pthread_mutex_lock(&stream->feed->lock);
-	bool readable = !stream->greeted || stream->generation <= stream->feed->generation;
+	bool readable = !stream->greeted || stream->generation < stream->feed->generation;
 	pthread_mutex_unlock(&stream->feed->lock);
 	return readable;
 }

@@ -2,8 +2,8 @@
 /*
  * feed.h - generations and the stream of changes (docs/control-directory.md), without FUSE.
  *
- * One thread (the publisher) writes: it begins a batch, adds a line for each change, ends the batch. Any
- * thread reads. The feed keeps the lines of the newest batches, within a bound in bytes; a reader that
+ * One thread (the publisher) writes: it adds a line for each change, then ends the batch. A batch's generation is the id of
+ * its newest change. Any thread reads. The feed keeps the lines of the newest batches, within a bound in bytes; a reader that
  * is further behind gets an `overflow` line.
  */
 #ifndef PYMODFS_FEED_H
@@ -18,24 +18,20 @@
 struct feed;
 struct feed_stream; /* one open of the feed */
 
-/*
- * generation: where to start; give the id of the newest change: a batch has at least one change, so generations never
- * catch up with change ids and never go back over a new mount. limit: bytes of lines to keep.
- */
-int feed_create(int64_t generation, int64_t change, size_t limit, struct feed **ret_feed);
+/* generation: the id of the newest change that is known already. limit: bytes of lines to keep. */
+int feed_create(int64_t generation, size_t limit, struct feed **ret_feed);
 void feed_destroy(struct feed *feed);
 
 /* The publisher's side. A batch that could not be kept (-ENOMEM) reads as an overflow. */
-void feed_begin(struct feed *feed);
 void feed_add(struct feed *feed, const struct store_change *change);
-/* Publishes the batch: raises the generation if it has a line; change: the newest change in it. */
-void feed_end(struct feed *feed, int64_t change);
+/* Publishes what was added since the last end, as this generation; if nothing was, does nothing. */
+void feed_end(struct feed *feed, int64_t generation);
 /* Called (without the feed's lock) after each published batch, on the publisher's thread. */
 void feed_set_listener(struct feed *feed, void (*fn)(void *arg), void *arg);
 
 int64_t feed_generation(struct feed *feed);
-/* The newest change in a generation; -ENOENT: not one of this mount's, or too old to be known. */
-int feed_find_generation(struct feed *feed, int64_t generation, int64_t *ret_change);
+/* The newest generation of this mount that is not above `most`; -ENOENT: there is none, or it is too old to be known. */
+int feed_find_generation(struct feed *feed, int64_t most, int64_t *ret_generation);
 
 int feed_stream_create(struct feed *feed, struct feed_stream **ret_stream);
 void feed_stream_destroy(struct feed_stream *stream);

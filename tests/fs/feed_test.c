@@ -3,8 +3,8 @@
  * feed_test.c - runs a script on a feed, for tests/test_feed.py: one command a line from standard input, what
  * it gives on standard output.
  *
- *   new GENERATION CHANGE LIMIT   batch CHANGE [OP MODULE|- PATH VERSION]...   burst CHANGE COUNT LENGTH
- *   open N   close N   read N SIZE   readable N   generation   find GENERATION   race BATCHES LINES
+ *   new GENERATION LIMIT   batch GENERATION [OP MODULE|- PATH VERSION]...   burst GENERATION COUNT LENGTH
+ *   open N   close N   read N SIZE   readable N   generation   find MOST   race BATCHES LINES
  *
  * In MODULE and PATH, %XX stands for a byte.
  */
@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define STREAMS 16
+#define STEP 3 /* from one generation to the next in a race */
 
 static struct feed *feed;
 static struct feed_stream *streams[STREAMS];
@@ -76,8 +77,8 @@ static void unescape(char *text)
 
 static void run_new(void)
 {
-	int64_t generation = next_number(), change = next_number();
-	if (feed_create(generation, change, (size_t)next_number(), &feed) < 0)
+	int64_t generation = next_number();
+	if (feed_create(generation, (size_t)next_number(), &feed) < 0)
 		die("feed_create failed");
 	feed_set_listener(feed, count_published, NULL);
 }
@@ -92,8 +93,7 @@ static void add(char op, const char *module, const char *path, int64_t version)
 
 static void run_batch(void)
 {
-	int64_t change = next_number();
-	feed_begin(feed);
+	int64_t generation = next_number();
 	for (const char *op; (op = strtok(NULL, " \n"));) {
 		char *module = strdup(next_word()), *path = strdup(next_word());
 		unescape(module);
@@ -102,23 +102,22 @@ static void run_batch(void)
 		free(module);
 		free(path);
 	}
-	feed_end(feed, change);
+	feed_end(feed, generation);
 	printf("%d published\n", published);
 }
 
 /* A batch of COUNT updates of modules whose names are LENGTH long. */
 static void run_burst(void)
 {
-	int64_t change = next_number();
+	int64_t generation = next_number();
 	long long count = next_number();
 	size_t length = (size_t)next_number();
 	char *name = malloc(length + 1);
 	memset(name, 'm', length);
 	name[length] = '\0';
-	feed_begin(feed);
 	for (long long i = 0; i < count; i++)
 		add(STORE_UPDATE, name, "", i + 1);
-	feed_end(feed, change);
+	feed_end(feed, generation);
 	free(name);
 }
 
@@ -138,12 +137,12 @@ static void run_read(void)
 
 static void run_find(void)
 {
-	int64_t change = -1;
-	int error = feed_find_generation(feed, next_number(), &change);
+	int64_t generation = -1;
+	int error = feed_find_generation(feed, next_number(), &generation);
 	if (error)
 		printf("%s\n", error == -ENOENT ? "ENOENT" : "another error");
 	else
-		printf("%" PRId64 "\n", change);
+		printf("%" PRId64 "\n", generation);
 }
 
 /* ---- one publisher against readers ---- */
@@ -166,7 +165,7 @@ static void check_line(struct reader *reader, const char *line, int64_t *generat
 	long long version = 0;
 	if (sscanf(line, "%" SCNd64 "\tupdate\tm\t%lld", &g, &version) == 2) {
 		bool same = g == *generation && version == *seen + 1;
-		bool next = g == *generation + 1 && version == 1 &&
+		bool next = g == *generation + STEP && version == 1 &&
 			    (*seen == reader->race->lines || *seen == 0);
 		reader->wrong += !same && !next;
 		reader->lines++;
@@ -215,10 +214,9 @@ static void run_race(void)
 		pthread_create(&threads[i], NULL, read_all, &readers[i]);
 	}
 	for (int b = 0; b < race.batches; b++) {
-		feed_begin(feed);
 		for (int i = 0; i < race.lines; i++)
 			add(STORE_UPDATE, "m", "m.py", i + 1);
-		feed_end(feed, b + 1);
+		feed_end(feed, (b + 1) * STEP);
 	}
 	race.over = true;
 	for (int i = 0; i < 3; i++) {

@@ -75,7 +75,6 @@ static void batch(struct feed *feed, struct input *input, int64_t *id)
 {
 	unsigned count = input_byte(input) % 4;
 	*newest = '\0';
-	feed_begin(feed);
 	for (unsigned i = 0; i < count; i++)
 		add(feed, input, ++*id);
 	/* Several names in a batch: which line is whose is not told apart here. */
@@ -103,8 +102,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input input = {data, data + size};
 	struct reading readings[STREAMS] = {{NULL, 0}};
 	struct feed *feed;
-	int64_t id = 70, change;
-	assert(feed_create(70, id, LIMIT, &feed) == 0);
+	int64_t id = 70, generation, most;
+	assert(feed_create(id, LIMIT, &feed) == 0);
 	for (int i = 0; i < STREAMS; i++)
 		reopen(feed, &readings[i]);
 	while (input.at < input.end) {
@@ -123,9 +122,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			reopen(feed, reading);
 			break;
 		default:
-			if (feed_find_generation(feed, (int64_t)input_number(&input, 2), &change) ==
-				0)
-				assert(change >= 70 && change <= id);
+			most = (int64_t)input_number(&input, 2);
+			assert((feed_find_generation(feed, most, &generation) == 0) ==
+				(most >= 70));
+			assert(most < 70 ||
+				(generation >= 70 && generation <= most && generation <= id));
 			break;
 		}
 	}

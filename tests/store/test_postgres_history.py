@@ -94,6 +94,17 @@ class PostgresHistoryTest(TestCase):
         self.assertEqual(self.rows(), rows)
         self.assert_refused('restore', '--generation', '9d', self.url, names='begins later')
 
+    def test_numbers_that_a_rollback_left_out_are_in_no_transaction(self):
+        self.sql("INSERT INTO module VALUES ('a', '1'), ('b', '1')")
+        first = self.newest()
+        self.sql("BEGIN; UPDATE module SET source = '2'; ROLLBACK")
+        self.sql("UPDATE module SET source = '3'")
+        self.assertEqual(self.newest(), first + 4)
+        for number in (first, first + 1, first + 2):
+            self.assertEqual(self.json('restore', '--json', '-n', '--generation', number, self.url)[0]['changed'], 2)
+        said = self.assert_refused('restore', '--generation', first + 3, self.url, names='in the middle of a transaction')
+        self.assertIn(f'name {first + 4} for the state after it, {first} for the one before', said)
+
     def test_old_versions_are_forgotten_and_the_current_one_stays(self):
         self.sql("INSERT INTO module VALUES ('m', '1'), ('gone', '1')")
         for source in range(2, 6):

@@ -56,6 +56,10 @@ class Database:
         """All rows: names to bytes."""
         return dict(self.execute(f'SELECT "{self.name}", CAST("{self.source}" AS BLOB) FROM "{self.table}"'))
 
+    def newest(self):
+        """The id of the newest change."""
+        return self.execute('SELECT max(id) FROM pymodfs_change')[0][0]
+
     def problems(self):
         """What `PRAGMA integrity_check` and `foreign_key_check` have to say; empty for a sound database."""
         found = [row[0] for row in self.execute('PRAGMA integrity_check') if row[0] != 'ok']
