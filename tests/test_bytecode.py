@@ -10,6 +10,8 @@ import unittest
 
 from tests.support import PYTHON, TestCase, environment, python, run, wait_until
 
+# What is seldom too late shows by number: each costs an import, and for a tenth of them a new interpreter.
+EDITS = int(os.environ.get('PYMODFS_EDITS', '500'))
 PYC = 'a.cpython-311.pyc'
 # Imports `a` anew for each line of input and prints its value; one process for many imports, each as fresh as a new one.
 IMPORTER = """
@@ -47,9 +49,9 @@ class BytecodeTest(TestCase):
 
 
 class StaleTest(BytecodeTest):
-    """500 edits of the same length, each followed by an import that reads and writes bytecode: none is stale."""
+    """Edits of the same length, each followed by an import that reads and writes bytecode: none is stale."""
 
-    def check(self, mnt, edit, rounds=500):
+    def check(self, mnt, edit, rounds=EDITS):
         importer = subprocess.Popen([PYTHON, '-c', IMPORTER], env=environment(PYTHONPATH=mnt.path), text=True,
                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         stale = []
@@ -84,7 +86,7 @@ class StaleTest(BytecodeTest):
             generation = mnt.generation()
             mnt.database.update('a', f'V = {value}\n')
             wait_until(lambda: mnt.generation() > generation)
-        self.check(mnt, edit, rounds=200)
+        self.check(mnt, edit, rounds=EDITS * 2 // 5)
 
     def test_deletions_and_new_files(self):
         mnt = self.mount({'a': 'V = 0\n'})
@@ -92,11 +94,11 @@ class StaleTest(BytecodeTest):
         def edit(value):
             os.unlink(mnt.path / 'a.py')
             (mnt.path / 'a.py').write_text(f'V = {value}\n')
-        self.check(mnt, edit, rounds=200)
+        self.check(mnt, edit, rounds=EDITS * 2 // 5)
 
     def test_fresh_interpreters(self):
         mnt = self.mount({'a': 'V = 0\n'})
-        for value in range(1000, 1050):
+        for value in range(1000, 1000 + EDITS // 10):
             (mnt.path / 'a.py').write_text(f'V = {value}\n')
             self.assertEqual(python('-c', 'import a; print(a.V)', path=mnt.path).stdout, f'{value}\n')
         self.assertEqual(self.cached(), [PYC])

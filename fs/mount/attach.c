@@ -145,7 +145,7 @@ static int check_directory(const struct mount *mount)
 
 int attach_session(struct mount *mount)
 {
-	char words[WORDS_SIZE];
+	char words[WORDS_SIZE] = "";
 	struct hush hush;
 	hush_begin(&hush);
 	bool mounted = fuse_session_mount(mount->session, mount->mountpoint) == 0;
