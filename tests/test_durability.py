@@ -101,10 +101,10 @@ class TroubleTest(TestCase):
                 mnt = self.mount(database=self.database({'a': 'V = 1\n'}, f'{number}.db'), mountpoint=f'mnt{number}')
                 mnt.database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
                 harm(mnt.database)
-                for _ in range(3):
+                for _ in range(2):
                     self.assert_fails(errno.EIO, os.listdir, mnt.path)
                     self.assert_fails(errno.EIO, (mnt.path / 'a.py').write_text, 'V = 2\n')
-                self.assertEqual(mnt.log.count(words), 1, mnt.log)
+                self.assertEqual(mnt.log.count(f'reading failed: {words}'), 1, mnt.log)
                 mnt.umount()
 
 

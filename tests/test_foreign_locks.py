@@ -4,6 +4,7 @@ The lock is held for a fiftieth of the bound, for three fifths of it, and for tw
 `PYMODFS_LOCK_BOUND=5000 tools/check test_foreign_locks` is the full run, with the default bound: 0.1 s, 3 s and 60 s.
 """
 
+import concurrent.futures
 import contextlib
 import errno
 import os
@@ -128,6 +129,20 @@ class LockTest(TestCase):
             self.assertEqual(saver.wait(), 0)
             self.assertEqual(saver.output, f'{errno.EBUSY}\n')
         self.assertNotIn('released', holder.output)
+
+    def test_of_several_who_write_one_file_each_is_told_that_its_save_failed(self):
+        """Also when that of another one has failed before; and none is saved after that."""
+        holder = self.hold(600)
+        files = [os.open(self.saved, os.O_WRONLY) for _ in range(3)]
+        for file in files:
+            os.write(file, b'V = "lost"\n')
+        with concurrent.futures.ThreadPoolExecutor() as closers:
+            failures = [close.exception() for close in [closers.submit(os.close, file) for file in files[:2]]]
+        self.assertEqual([failure and failure.errno for failure in failures], [errno.EBUSY] * 2)
+        self.assert_busy(os.close, files[2])
+        holder.kill()
+        self.assertEqual(self.saved.read_text(), 'V = 0\n')
+        self.assertEqual(self.mnt.database.read('saved'), b'V = 0\n')
 
     def test_who_writes_on_after_a_failed_save_can_save_again(self):
         with open(self.saved, 'w', encoding='utf-8') as file:

@@ -216,8 +216,8 @@ int tree_commit(struct tree *tree, const struct tree_request *request, struct dr
 	struct store_node node = {.id = 0};
 	*ret_change = 0;
 	tree_lock(tree);
-	bool wanted =
-		draft_is_dirty(draft) && (draft->state == DRAFT_BOUND || draft->state == DRAFT_NEW);
+	bool wanted = draft_is_unsaved(draft) &&
+		      (draft->state == DRAFT_BOUND || draft->state == DRAFT_NEW);
 	int r = wanted ? snapshot_init(&snapshot, draft) : 0;
 	tree_unlock(tree);
 

@@ -100,9 +100,16 @@ static inline struct store_content draft_content(const struct draft *draft)
 		draft->data, draft->filled, (int64_t)draft->start, (int64_t)draft->size};
 }
 
+/* Whoever closes it is told that it is saved only when it is, also after somebody else's save of it has failed. */
+static inline bool draft_is_unsaved(const struct draft *draft)
+{
+	return draft->changes != draft->committed || draft->state == DRAFT_NEW;
+}
+
+/* Is there something that nobody has been told of yet? */
 static inline bool draft_is_dirty(const struct draft *draft)
 {
-	return !draft->failed && (draft->changes != draft->committed || draft->state == DRAFT_NEW);
+	return !draft->failed && draft_is_unsaved(draft);
 }
 
 /* It is of no node any more and stays in memory. */

@@ -418,8 +418,8 @@ struct close_facts {
 
 static void close_facts_init(struct close_facts *facts, const struct draft *draft)
 {
-	facts->save =
-		draft_is_dirty(draft) && (draft->state == DRAFT_BOUND || draft->state == DRAFT_NEW);
+	facts->save = draft_is_unsaved(draft) &&
+		      (draft->state == DRAFT_BOUND || draft->state == DRAFT_NEW);
 	facts->module = draft->kind == STORE_MODULE;
 	facts->only = draft->files == 1;
 	snprintf(facts->name, sizeof(facts->name), "%s", draft->place ? draft->place->name : "");
