@@ -93,18 +93,19 @@ class TroubleTest(TestCase):
         self.mnt.database.update('b', 'V = "seen"\n')
         self.wait_files(self.mnt.path, {'a.py': b'V = "back"\n', 'b.py': b'V = "seen"\n'})
 
-    def test_a_database_that_is_damaged_or_lacks_a_table_is_an_error_of_every_call_and_the_log_says_it_once(self):
-        damage = {'no such table': lambda database: database.execute('DROP TABLE pymodfs_node'),
-                  'not a database': lambda database: database.path.write_bytes(b'?' * database.path.stat().st_size)}
-        for number, (words, harm) in enumerate(damage.items()):
-            with self.subTest(words):
+    def test_a_database_that_is_damaged_or_lacks_a_table_is_an_error_of_every_call_and_the_log_says_it_seldom(self):
+        damage = {'a table': lambda database: database.execute('DROP TABLE pymodfs_node'),
+                  'all of it': lambda database: database.path.write_bytes(b'?' * database.path.stat().st_size)}
+        for number, (what, harm) in enumerate(damage.items()):
+            with self.subTest(what):
                 mnt = self.mount(database=self.database({'a': 'V = 1\n'}, f'{number}.db'), mountpoint=f'mnt{number}')
                 mnt.database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
                 harm(mnt.database)
-                for _ in range(2):
+                for _ in range(10):
                     self.assert_fails(errno.EIO, os.listdir, mnt.path)
                     self.assert_fails(errno.EIO, (mnt.path / 'a.py').write_text, 'V = 2\n')
-                self.assertEqual(mnt.log.count(f'reading failed: {words}'), 1, mnt.log)
+                self.assertIn('reading failed: ', mnt.log)
+                self.assertLess(mnt.log.count('\n'), 8, mnt.log)
                 mnt.umount()
 
 

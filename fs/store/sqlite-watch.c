@@ -95,13 +95,13 @@ static int look(struct sqlite_watch *watch, bool *ret_changed)
 		return err;
 	watch->displaced = false;
 	int code = sqlite3_step(watch->data_version);
-	int64_t version = sqlite3_column_int64(watch->data_version, 0);
 	watch->last_look = monotonic_now();
 	if (code != SQLITE_ROW) {
 		err = sqlite_fail(watch->handle, code);
 		sqlite3_reset(watch->data_version);
 		return err;
 	}
+	int64_t version = sqlite3_column_int64(watch->data_version, 0);
 	sqlite3_reset(watch->data_version);
 	*ret_changed = version != watch->seen;
 	watch->seen = version;
