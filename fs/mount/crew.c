@@ -8,7 +8,9 @@
  * save but its fsync. A piece of work may wait (for a lock, for the disk); the session never waits for it.
  *
  * In a burst the session stays awake for a moment after each answer (mount option spin): whoever imports or saves asks again at once, and
- * a wake-up on another processor is most of what a request costs. It yields meanwhile, and a single request starts no burst.
+ * a wake-up on another processor is most of what a request costs. It yields meanwhile, and a single request starts no burst. Where it
+ * shares its processor with whoever asks it only takes his time from him. It sees that by a request that has come while it was another
+ * thread's turn; then it doesn't spin for some requests, twice as many each time.
  *
  * lock guards everything; it is held over no request, no work and no wait for the kernel. Signals are for the session's role: they end its wait.
  */
@@ -20,12 +22,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../tree/clock.h"
 #include "mount.h"
 
 #define LOOK_EVERY 256 /* requests of an unbroken burst between two looks for signals */
+#define TURN_NS 4000   /* a turn of the spin takes less, unless something else runs meanwhile */
+#define SLEEPS_LEAST 16
+#define SLEEPS_MOST 512
 
 struct task {
 	void (*fn)(void *arg);
@@ -46,8 +52,12 @@ struct crew {
 	bool stopping;         /* the mate may go */
 	int result;            /* of the session */
 
-	int closed;                   /* eventfd: readable once the session is */
-	struct fuse_buf buffer;       /* from here on the session's role's */
+	int closed;             /* eventfd: readable once the session is */
+	struct fuse_buf buffer; /* from here on the session's role's */
+	bool burst;             /* the last request came soon after the answer to the one before */
+	unsigned int sleeps;    /* for so many requests it doesn't spin */
+	unsigned int next_sleeps; /* ... the next time */
+	long switches;            /* how often others had its thread's processor, as counted last */
 	void (*signalled)(void *arg); /* NULL once it is called */
 	void *signalled_arg;
 };
@@ -121,19 +131,52 @@ static bool let_signals_in(struct crew *crew, bool wait)
 	return ppoll(fds, 2, wait ? NULL : &none, &open) > 0 && fds[1].revents;
 }
 
-/* Waits for a request and reads it; -EINTR: something else came. *burst: the last one came soon after the answer to the one before. */
-static int receive(struct crew *crew, bool *burst)
+/* Has another thread had the processor since the last call? */
+static bool was_displaced(struct crew *crew)
 {
-	int64_t spin = crew->mount->spin_ns, begin = clock_monotonic(), waited = 0;
-	int r;
-	while ((r = fuse_session_receive_buf(crew->mount->session, &crew->buffer)) == -EAGAIN) {
-		if (*burst && waited < spin)
-			sched_yield();
-		else if (let_signals_in(crew, true) || fuse_session_exited(crew->mount->session))
-			return -EINTR;
-		waited = clock_monotonic() - begin;
+	struct rusage usage;
+	long before = crew->switches;
+	getrusage(RUSAGE_THREAD, &usage);
+	crew->switches = usage.ru_nivcsw;
+	return usage.ru_nivcsw != before;
+}
+
+/* Reads a request, if there is one by the time `until`; -EAGAIN: there is none. */
+static int spin(struct crew *crew, int64_t now, int64_t until)
+{
+	int64_t before = now;
+	int r = -EAGAIN;
+	for (; r == -EAGAIN && now < until; now = clock_monotonic()) {
+		before = now;
+		sched_yield();
+		r = fuse_session_receive_buf(crew->mount->session, &crew->buffer);
 	}
-	*burst = waited < spin;
+	if (r == -EAGAIN)
+		return r;
+	if (now - before > TURN_NS && was_displaced(crew)) {
+		crew->sleeps = crew->next_sleeps;
+		crew->next_sleeps *= crew->next_sleeps < SLEEPS_MOST ? 2 : 1;
+	} else {
+		crew->next_sleeps = SLEEPS_LEAST;
+	}
+	return r;
+}
+
+/* Waits for a request and reads it; -EINTR: something else came. */
+static int receive(struct crew *crew)
+{
+	int64_t begin = clock_monotonic(), until = begin + crew->mount->spin_ns;
+	int r = fuse_session_receive_buf(crew->mount->session, &crew->buffer);
+	if (crew->sleeps)
+		crew->sleeps--;
+	else if (r == -EAGAIN && crew->burst)
+		r = spin(crew, begin, until);
+	while (r == -EAGAIN) {
+		if (let_signals_in(crew, true) || fuse_session_exited(crew->mount->session))
+			return -EINTR;
+		r = fuse_session_receive_buf(crew->mount->session, &crew->buffer);
+	}
+	crew->burst = clock_monotonic() < until;
 	return r;
 }
 
@@ -148,10 +191,10 @@ static void take_signal(struct crew *crew)
 }
 
 /* Returns 0 when the kernel has closed the session, -EINTR or what was read otherwise. */
-static int serve_one(struct crew *crew, bool *burst, unsigned int *served)
+static int serve_one(struct crew *crew, unsigned int *served)
 {
 	struct fuse_session *session = crew->mount->session;
-	int r = receive(crew, burst);
+	int r = receive(crew);
 	if (r > 0)
 		fuse_session_process_buf(session, &crew->buffer);
 	if (++*served % LOOK_EVERY == 0)
@@ -175,13 +218,15 @@ static bool goes_on(int r, bool *aborted)
 /* Serves until there is work for a writer, or the session ends. Wants the lock, which it gives up meanwhile. */
 static void serve(struct crew *crew)
 {
-	bool burst = false, aborted = false;
+	bool aborted = false;
 	unsigned int served = 0;
+	crew->burst = false;
+	was_displaced(crew);
 	crew->serving = true;
 	crew->server = pthread_self();
 	while (crew->open && (!crew->first || crew->writing)) {
 		pthread_mutex_unlock(&crew->lock);
-		int r = serve_one(crew, &burst, &served);
+		int r = serve_one(crew, &served);
 		pthread_mutex_lock(&crew->lock);
 		if (goes_on(r, &aborted))
 			continue;
@@ -224,6 +269,7 @@ int crew_create(struct mount *mount, struct crew **ret_crew)
 		return -ENOMEM;
 	crew->mount = mount;
 	crew->last = &crew->first;
+	crew->next_sleeps = SLEEPS_LEAST;
 	pthread_mutex_init(&crew->lock, NULL);
 	pthread_cond_init(&crew->changed, NULL);
 	crew->closed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
