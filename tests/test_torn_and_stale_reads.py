@@ -4,8 +4,12 @@ PYMODFS_READS says how many reads there are of each way to save (default 10000),
 `PYMODFS_READS=200000 tools/check test_torn_and_stale_reads` is the full run.
 """
 
+import contextlib
+import json
 import os
 import re
+import sqlite3
+import threading
 import unittest
 
 from tests.support import PYTHON, Process, TestCase, python, wait_until
@@ -39,7 +43,8 @@ print(number, flush=True)
 """
 
 # Reads at least COUNT times and until there were enough versions; each read must be whole and none older than the one before.
-# Every other one asks for the size first, every hundredth is an import, with bytecode.
+# Every other one asks for the size first, every hundredth is an import, with bytecode. Every fifth is beside a listing, whose answer has
+# attributes too, and may come to be used after another reader's look-up.
 READ = """
 import importlib, os, re, sys
 path, count, enough = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -47,6 +52,8 @@ sys.path.insert(0, os.path.dirname(path))
 last, versions, turn = 0, set(), 0
 while turn < count or not os.path.exists(enough):
     turn += 1
+    if turn % 5 == 0:
+        os.listdir(os.path.dirname(path))
     if turn % 100 == 0:
         sys.modules.pop('a', None)
         importlib.invalidate_caches()
@@ -117,6 +124,59 @@ class ReadTest(TestCase):
 
     def test_updates_by_sql_are_never_read_in_part(self):
         self.read_while_saved('sql')
+
+    @contextlib.contextmanager
+    def unpublished(self, mnt, statement):
+        """What another program commits in the block can't be published before its end: a directory of the mount is locked all the time.
+
+        An unlink locks it, which waits for the lock of the database, which is another program's before and after the commit.
+        """
+        holder = sqlite3.connect(mnt.database.path, isolation_level=None)
+        with contextlib.closing(holder):
+            holder.execute('BEGIN IMMEDIATE')
+            holder.execute(statement)
+            waiting = threading.Thread(target=os.unlink, args=[mnt.path / 'p/gone.py'])
+            waiting.start()
+            try:
+                wait_until(lambda: json.loads((mnt.control / 'status').read_text())['requests'].get('unlink'))
+                holder.execute('COMMIT')
+                holder.execute('BEGIN IMMEDIATE')
+                self.assertIn(b'V = 0', mnt.database.read('p.gone'), 'the unlink was first')
+                yield
+            finally:
+                if holder.in_transaction:
+                    holder.execute('ROLLBACK')
+                waiting.join()
+
+    def test_a_change_by_sql_is_there_for_nobody_or_for_all_wherever_one_looks(self):
+        """Its first module is cached by the kernel, which can't be told of it; its second one was never looked at."""
+        mnt = self.mount({name: 'V = 0\n' for name in ('p.a', 'p.gone', 'q.b', 'q.c')}, 'busy_timeout=60000')
+        first, second = mnt.path / 'p/a.py', mnt.path / 'q/b.py'
+        self.assertEqual(first.read_text(), 'V = 0\n')
+        with self.unpublished(mnt, "UPDATE module SET source = 'V = 1' || char(10, 10) WHERE name IN ('p.a', 'q.b')"):
+            for path in (first, second, first):
+                with open(path, encoding='utf-8') as file:
+                    self.assertEqual((path.stat().st_size, os.fstat(file.fileno()).st_size, file.read()), (6, 6, 'V = 0\n'))
+            self.assertEqual(sorted(os.listdir(mnt.path / 'q')), ['b.py', 'c.py'])
+            self.assertEqual(second.stat().st_size, 6)
+            # Who writes has what is newest: he adds to that.
+            with open(second, 'a', encoding='utf-8') as file:
+                self.assertEqual(file.tell(), 7)
+        wait_until(lambda: first.read_text() == 'V = 1\n\n')
+        self.assertEqual((second.stat().st_size, second.read_text()), (7, 'V = 1\n\n'))
+        self.assertEqual(os.listdir(mnt.path / 'p'), ['a.py'])
+
+    def test_what_is_open_can_be_opened_again_by_its_descriptor_though_its_name_leads_elsewhere(self):
+        mnt = self.mount({'a': 'V = 0\n'})
+        (mnt.path / 'data.txt').write_text('V = 0\n')
+        for path in (mnt.path / 'a.py', mnt.path / 'data.txt'):
+            with self.subTest(path.name), open(path, encoding='utf-8') as file:
+                path.write_text('V = 1\n')
+                for _ in range(2):
+                    with open(f'/proc/self/fd/{file.fileno()}', encoding='utf-8') as again:
+                        self.assertEqual(again.read(), 'V = 0\n')
+                    self.assertEqual(path.read_text(), 'V = 1\n')
+                self.assertEqual(file.read(), 'V = 0\n')
 
     def test_what_close_has_returned_for_is_what_the_next_look_shows(self):
         mnt = self.mount({'a': 'V = 0\n'})

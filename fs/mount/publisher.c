@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The publisher's thread: sees commits, whoever made them, and makes them seen. For each batch of changes it first
- * tells the kernel to forget what it has cached of them, then raises the generation (which wakes readers of the
- * feed), then lets the saves return that waited for it. So who waited for any of these sees the new state.
+ * tells the kernel to forget what it has cached of them, then shows them to who looks (tree/unseen.c), then raises the generation
+ * (which wakes readers of the feed), then lets the saves return that waited for it. So who waited for any of these sees the new state.
  *
  * Only this thread calls fuse_lowlevel_notify_* of the tree's entries: it may block on a directory's lock that the kernel holds for a
  * request which the session thread, or the writer, is yet to answer. They never wait for this thread.
@@ -51,9 +51,10 @@ struct publisher {
 	bool failing, blind; /* this thread's own: it can't read, or see, what others change */
 
 	pthread_mutex_t lock; /* guards reader, the making of batches, and these */
-	int64_t published;    /* the newest change that is */
-	int64_t saved;        /* the change that the writer publishes */
-	bool may_wait;        /* for the lock of a directory: it isn't the writer who publishes */
+	int64_t published;    /* the newest change that is, and the newest version */
+	int64_t published_version;
+	int64_t saved;     /* the change that the writer publishes */
+	bool may_wait;     /* for the lock of a directory: it isn't the writer who publishes */
 	int64_t quiet_dir; /* no look-up in it is under way that doesn't know of the changes ... */
 	int64_t quiet_for; /* up to this one */
 
@@ -179,10 +180,11 @@ static void publish_one(
 	struct mount *mount = publisher->mount;
 	bool known = change->op == STORE_ATTR ? invalidate_node(publisher, change)
 					      : invalidate_name(publisher, change, settled);
-	tree_published(mount->tree, change->node, change->version);
 	echo_change(mount, change, own, known);
 	feed_add(mount->feed, change);
 	publisher->published = change->id;
+	if (change->version > publisher->published_version)
+		publisher->published_version = change->version;
 }
 
 /* A deleted module's stays, as on a local disk, until the name is used again or the mount ends. */
@@ -226,12 +228,22 @@ static int publish_saved(void *arg, const struct store_change *change)
 	return 0;
 }
 
+/* Shows what is published to who looks. Where that failed the saves are answered all the same, so it has to be everything. */
+static void show(struct publisher *publisher, bool failed)
+{
+	struct mount *mount = publisher->mount;
+	tree_published(mount->tree, failed ? INT64_MAX : publisher->published,
+		failed ? INT64_MAX : publisher->published_version);
+	store_forget_own(mount->store, publisher->published);
+}
+
 /* Wants the lock. */
 static int publish(
 	struct publisher *publisher, int (*one)(void *arg, const struct store_change *change))
 {
 	publisher->may_wait = one == publish_change;
 	int r = store_changes(publisher->reader, publisher->published, one, publisher);
+	show(publisher, r < 0);
 	/* After an error it may be half a transaction: what follows is of the same batch. */
 	if (r >= 0)
 		feed_end(publisher->mount->feed, publisher->published);
@@ -346,8 +358,11 @@ int publisher_create(struct mount *mount, struct publisher **ret_publisher)
 	if (r < 0)
 		goto destroy_reader;
 	r = store_last_change(publisher->reader, &publisher->published);
+	if (r == 0)
+		r = store_last_version(publisher->reader, &publisher->published_version);
 	if (r < 0)
 		goto destroy_watch;
+	show(publisher, false);
 	r = waiters_create(&publisher->waiters);
 	if (r < 0)
 		goto destroy_watch;

@@ -53,14 +53,10 @@ struct change_walk {
 	int n;
 };
 
-static int take_change(void *arg, const struct db_row *row)
+/* All but its names. */
+static struct store_change change_from_row(const struct db_row *row)
 {
-	struct change_walk *walk = arg;
-	char *module = NULL;
-	char *path = name_join(db_get_text(row, 7), db_get_text(row, 8));
-	if (!path)
-		return store_fail(-ENOMEM, "out of memory");
-	struct store_change change = {
+	return (struct store_change){
 		.id = db_get_int(row, 0),
 		.op = (enum store_op)db_get_text(row, 1)[0],
 		.kind = (enum store_kind)db_get_text(row, 2)[0],
@@ -68,9 +64,19 @@ static int take_change(void *arg, const struct db_row *row)
 		.parent = db_get_int(row, 4),
 		.version = db_get_int(row, 5),
 		.old_version = db_get_int(row, 6),
-		.name = db_get_text(row, 8),
-		.path = path,
 	};
+}
+
+static int take_change(void *arg, const struct db_row *row)
+{
+	struct change_walk *walk = arg;
+	char *module = NULL;
+	char *path = name_join(db_get_text(row, 7), db_get_text(row, 8));
+	if (!path)
+		return store_fail(-ENOMEM, "out of memory");
+	struct store_change change = change_from_row(row);
+	change.name = db_get_text(row, 8);
+	change.path = path;
 	int err = 0;
 	if (change.kind == STORE_MODULE)
 		err = name_module(db_get_text(row, 7), change.name, &module);
@@ -96,9 +102,29 @@ int store_changes(struct store_reader *reader, int64_t after, store_change_fn *f
 	return err;
 }
 
+static int take_change_of(void *arg, const struct db_row *row)
+{
+	const struct change_walk *walk = arg;
+	struct store_change change = change_from_row(row);
+	return walk->fn(walk->arg, &change);
+}
+
+int store_changes_of(
+	struct store_reader *reader, int64_t node, int64_t after, store_change_fn *fn, void *arg)
+{
+	struct change_walk walk = {.fn = fn, .arg = arg};
+	return db_run(reader->db, SQL_CHANGES_OF, DB_VALUES(db_int(node), db_int(after)),
+		take_change_of, &walk);
+}
+
 int store_last_change(struct store_reader *reader, int64_t *ret_change)
 {
 	return db_number(reader->db, SQL_LAST_CHANGE, DB_NO_VALUES, 0, ret_change);
+}
+
+int store_last_version(struct store_reader *reader, int64_t *ret_version)
+{
+	return db_number(reader->db, SQL_LAST_VERSION, DB_NO_VALUES, 0, ret_version);
 }
 
 static int take_counts(void *arg, const struct db_row *row)

@@ -44,14 +44,23 @@ void own_remove(struct store *store, int64_t first)
 bool store_is_own(struct store *store, int64_t change)
 {
 	pthread_mutex_lock(&store->own_lock);
-	while (store->own && store->own->last < change) {
+	const struct own_range *range = store->own;
+	while (range && range->last < change)
+		range = range->next;
+	bool own = range && range->first <= change;
+	pthread_mutex_unlock(&store->own_lock);
+	return own;
+}
+
+void store_forget_own(struct store *store, int64_t change)
+{
+	pthread_mutex_lock(&store->own_lock);
+	while (store->own && store->own->last <= change) {
 		struct own_range *past = store->own;
 		store->own = past->next;
 		free(past);
 	}
-	bool own = store->own && store->own->first <= change;
 	pthread_mutex_unlock(&store->own_lock);
-	return own;
 }
 
 void own_finish(struct store *store)

@@ -78,7 +78,13 @@ static const char *const texts[N_SQL] = {
 		     " ORDER BY n.id LIMIT ?3",
 	[SQL_CHANGES] = "SELECT id, op, kind, node, parent, version, old_version, dir, base"
 			" FROM pymodfs_change WHERE id > ?1 ORDER BY id LIMIT ?2",
+	[SQL_CHANGES_OF] =
+		"SELECT c.id, c.op, c.kind, c.node, c.parent, c.version, c.old_version"
+		" FROM pymodfs_node n JOIN pymodfs_node d ON d.id = n.parent"
+		" JOIN pymodfs_change c ON c.dir = d.path AND c.base = n.base"
+		" WHERE n.id = ?1 AND c.node = n.id AND c.id > ?2 AND c.op <> 'a' ORDER BY c.id",
 	[SQL_LAST_CHANGE] = "SELECT coalesce(max(id), 0) FROM pymodfs_change",
+	[SQL_LAST_VERSION] = "SELECT coalesce(max(id), 0) FROM pymodfs_version",
 	[SQL_COUNT] = "SELECT (SELECT count(*) FROM pymodfs_node WHERE parent IS NOT NULL),"
 		      " (SELECT count(*) FROM pymodfs_node WHERE kind <> 'm' AND kind = 'f'),"
 		      " (SELECT count(*) FROM pymodfs_node WHERE kind <> 'm' AND kind = 'l'),"

@@ -222,6 +222,17 @@ int store_list(
 int store_changes(struct store_reader *reader, int64_t after, store_change_fn *fn, void *arg);
 /* The id of the newest change; 0 when there was none yet. */
 int store_last_change(struct store_reader *reader, int64_t *ret_change);
+/*
+ * The id of the newest version; 0 when there was none yet. Ids of versions grow in the order of the commits, as those of changes
+ * do.
+ */
+int store_last_version(struct store_reader *reader, int64_t *ret_version);
+/*
+ * The changes of a file with an id above after, ascending, that happened to it under the name that it has now; those of its attributes
+ * are left out. They come without name, path and module (NULL).
+ */
+int store_changes_of(
+	struct store_reader *reader, int64_t node, int64_t after, store_change_fn *fn, void *arg);
 
 /*
  * The tree as it was after change `change`, by path. Reads back through the feed, so it reaches as far as
@@ -296,11 +307,10 @@ int store_begin(struct store *store, const struct store_origin *origin, int time
  */
 int store_commit(struct store_txn *txn, int64_t *ret_change);
 void store_abort(struct store_txn *txn);
-/*
- * Did a transaction of this very store object make the change? To be asked for ascending ids: what is below one that was asked for is
- * forgotten.
- */
+/* Did a transaction of this very store object make the change? Any thread may ask. */
 bool store_is_own(struct store *store, int64_t change);
+/* Nobody will ask that of changes up to this one any more. */
+void store_forget_own(struct store *store, int64_t change);
 /* Reads inside the transaction, its own changes included. Ends with it. */
 struct store_reader *store_txn_reader(struct store_txn *txn);
 

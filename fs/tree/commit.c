@@ -180,7 +180,7 @@ static void hold_back(struct tree *tree, const struct tree_request *request,
 	if (old->kind != STORE_MODULE || old->id != node->id || old->version == node->version)
 		return;
 	tree_lock(tree);
-	unseen_add(tree, old, node->version, request->patience_ms);
+	unseen_add(tree, node->version, request->patience_ms);
 	tree_unlock(tree);
 }
 
@@ -203,7 +203,7 @@ static int commit_snapshot(struct tree *tree, const struct tree_request *request
 	r = store_commit(txn, ret_change);
 	if (r < 0) {
 		tree_lock(tree);
-		unseen_remove(tree, ret_node->id);
+		unseen_remove(tree, ret_node->version);
 		tree_unlock(tree);
 	}
 	return r;

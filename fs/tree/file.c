@@ -41,17 +41,20 @@ static int open_version(struct tree *tree, struct store_reader *reader,
 	const struct tree_caller *caller, uint64_t ino, int flags, struct tree_file **ret_file)
 {
 	struct store_node node;
-	bool current;
-	int r = store_get_version(reader, ino_get_id(ino), &node, &current);
+	bool there;
+	int r = store_get_version(reader, ino_get_id(ino), &node, &there);
 	if (wants_write(flags) && (r == 0 || r == -ESTALE))
 		return ticket_send_back(tree, caller, r == 0 ? node.id : TICKET_ANY,
 			flags & O_TRUNC ? TICKET_TRUNCATE : TICKET_WRITE);
+	if (r == 0 && !there)
+		r = unseen_shows(tree, reader, &node, &there);
 	if (r == -ESTALE)
 		return ticket_send_back(tree, caller, TICKET_ANY, TICKET_LOOK);
 	if (r < 0)
 		return r;
+	if (!there && !ticket_take_back(tree, caller, node.version))
+		return ticket_send_back_from(tree, caller, node.version);
 	tree_lock(tree);
-	node.version = ino_get_id(ino);
 	struct content *content = content_open(tree, &node);
 	bool load = content && node.kind != STORE_MODULE && !content->loaded;
 	tree_unlock(tree);

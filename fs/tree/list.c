@@ -26,11 +26,10 @@ static void look_at_file(const struct listing *listing, const struct store_node 
 	*ret_hidden = *ret_changing = false;
 	if (node->kind == STORE_DIR)
 		return;
-	struct store_node shown = *node;
 	tree_lock(tree);
 	*ret_hidden = aside_hides(tree, node->id, listing->tid);
 	*ret_changing = draft_find_node(tree, node->id) || aside_find(tree, node->id) ||
-			unseen_hide(tree, &shown);
+			node->version > tree->published_version;
 	tree_unlock(tree);
 }
 

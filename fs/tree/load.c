@@ -51,13 +51,6 @@ static bool load_init(struct load *load, const struct draft *draft, bool refresh
 	return draft->state == DRAFT_BOUND && (!draft->loaded || (refresh && !changed));
 }
 
-static void node_as_shown(struct tree *tree, struct store_node *node)
-{
-	tree_lock(tree);
-	unseen_hide(tree, node);
-	tree_unlock(tree);
-}
-
 static int load_read(struct tree *tree, struct store_reader *reader, struct load *load)
 {
 	struct store_node node;
@@ -66,7 +59,7 @@ static int load_read(struct tree *tree, struct store_reader *reader, struct load
 		return r;
 	r = store_get_node(reader, load->node, &node);
 	if (r == 0 && load->shown)
-		node_as_shown(tree, &node);
+		r = unseen_hide(tree, reader, &node);
 	if (r == 0 && !(load->loaded && load->base == node.version))
 		r = store_read_sparse(reader, node.version, &load->data, &load->bytes);
 	store_reader_end(reader);

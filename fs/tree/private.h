@@ -33,6 +33,7 @@ struct ticket {
 	pid_t tid;
 	int64_t node;
 	enum ticket_use use;
+	int64_t version;       /* that could not be opened to be read; 0: it isn't about one */
 	struct draft *draft;   /* what its look-up led to, pinned; NULL: it has not come yet */
 	struct place *missed;  /* where a look-up found nothing; NULL: none has */
 	int64_t left, expires; /* CLOCK_MONOTONIC, ns */
@@ -49,9 +50,8 @@ struct aside {
 	struct aside *next;
 };
 
-/* unseen.c: `version` of the node is committed, and `old` is still what is there. */
+/* unseen.c: a version that is committed, and that nobody but its writer is to see yet. */
 struct unseen {
-	struct store_node old;
 	int64_t version;
 	int64_t until; /* CLOCK_MONOTONIC, ns */
 	struct unseen *next;
@@ -89,6 +89,8 @@ struct tree {
 	struct ticket *tickets;
 	struct aside *asides;
 	unsigned int aparts; /* how many drafts are apart */
+	int64_t published;   /* the newest change that is (unseen.c) */
+	int64_t published_version;
 	struct unseen *unseen;
 	struct content *contents;
 	struct tree_file
@@ -136,14 +138,15 @@ void content_close(struct tree *tree, struct content *content);
 /* The node is gone: who has its content open sees nlink 0. */
 void content_unlink_node(struct tree *tree, int64_t node);
 
-/* unseen.c; all want the lock. */
+/* unseen.c; want the lock. */
 /* patience_ms: tree_request's. */
-void unseen_add(struct tree *tree, const struct store_node *old, int64_t version, int patience_ms);
-/* Makes of a node as it is in the store what is there for whoever looks; false: that is the same. */
-bool unseen_hide(const struct tree *tree, struct store_node *node);
-/* Is this version, which a newer one has replaced in the store, what is there? */
-bool unseen_shows(const struct tree *tree, int64_t node, int64_t version);
-void unseen_remove(struct tree *tree, int64_t node);
+void unseen_add(struct tree *tree, int64_t version, int patience_ms);
+void unseen_remove(struct tree *tree, int64_t version);
+/* unseen.c: makes of a node as it is in the store what is there for whoever looks. Takes the lock. */
+int unseen_hide(struct tree *tree, struct store_reader *reader, struct store_node *node);
+/* Likewise: is this version of the node, not the newest one, what its name leads to? */
+int unseen_shows(struct tree *tree, struct store_reader *reader, const struct store_node *node,
+	bool *ret_shown);
 
 /* ticket.c; all want the lock. */
 int ticket_leave(struct tree *tree, pid_t tid, int64_t node, enum ticket_use use);
@@ -166,6 +169,13 @@ void ticket_miss(struct tree *tree, pid_t tid, int64_t parent, const char *name)
  */
 int ticket_send_back(
 	struct tree *tree, const struct tree_caller *caller, int64_t node, enum ticket_use use);
+/* The same to who wants to open a version that is not what its name leads to any more. */
+int ticket_send_back_from(struct tree *tree, const struct tree_caller *caller, int64_t version);
+/*
+ * Has the caller been sent back from this very version, and come to it again without a look-up? Then he got it by a link in /proc, and not
+ * by its name. The ticket is used up. Takes the lock.
+ */
+bool ticket_take_back(struct tree *tree, const struct tree_caller *caller, int64_t version);
 
 /* load.c; want the lock not to be held. */
 int content_load(struct tree *tree, struct store_reader *reader, struct content *content);

@@ -63,12 +63,33 @@ int ticket_send_back(
 	return r < 0 ? r : -ESTALE;
 }
 
+int ticket_send_back_from(struct tree *tree, const struct tree_caller *caller, int64_t version)
+{
+	tree_lock(tree);
+	int r = ticket_leave(tree, caller->tid, TICKET_ANY, TICKET_LOOK);
+	if (r == 0)
+		tree->tickets->version = version;
+	tree_unlock(tree);
+	return r < 0 ? r : -ESTALE;
+}
+
 static struct ticket *ticket_of(struct tree *tree, pid_t tid)
 {
 	struct ticket *ticket = tree->tickets;
 	while (ticket && ticket->tid != tid)
 		ticket = ticket->next;
 	return ticket;
+}
+
+bool ticket_take_back(struct tree *tree, const struct tree_caller *caller, int64_t version)
+{
+	tree_lock(tree);
+	const struct ticket *ticket = ticket_of(tree, caller->tid);
+	bool back = ticket && ticket->version == version && !ticket->draft && !ticket->missed;
+	if (back)
+		ticket_drop(tree, caller->tid);
+	tree_unlock(tree);
+	return back;
 }
 
 bool ticket_is_left(struct tree *tree, pid_t tid)

@@ -24,6 +24,7 @@ int tree_create(struct store *store, const struct tree_options *options, struct 
 	tree->store = store;
 	tree->options = *options;
 	tree->next_draft = 1;
+	tree->published = tree->published_version = INT64_MAX;
 	int r = pthread_mutex_init(&tree->lock, NULL);
 	if (r) {
 		free(tree);
@@ -57,7 +58,7 @@ void tree_destroy(struct tree *tree)
 	while (tree->asides)
 		aside_remove(tree, tree->asides->node);
 	while (tree->unseen)
-		unseen_remove(tree, tree->unseen->old.id);
+		unseen_remove(tree, tree->unseen->version);
 	while (tree->contents) {
 		tree->contents->files = 1;
 		content_close(tree, tree->contents);
@@ -176,20 +177,18 @@ static struct ticket *ticket_for_node(struct tree *tree, const struct tree_calle
 }
 
 /*
- * The store has a file of that name: is it there for this caller, and as what? *ret_draft: as this draft, pinned, whose entry is to
- * be made once it is loaded (unless it is to be emptied).
+ * The store has a file of that name: is it there for this caller, and as what? shown: what is there for who only looks. *ret_draft: as
+ * this draft, pinned, whose entry is to be made once it is loaded (unless it is to be emptied).
  */
 static int lookup_node(struct tree *tree, const struct tree_caller *caller,
-	const struct store_node *node, const char *name, struct tree_entry *ret_entry,
-	struct draft **ret_draft, bool *ret_load)
+	const struct store_node *node, const struct store_node *shown, const char *name,
+	struct tree_entry *ret_entry, struct draft **ret_draft, bool *ret_load)
 {
 	bool aside = aside_find(tree, node->id), gone = aside_hides(tree, node->id, caller->tid);
 	struct ticket *ticket = ticket_for_node(tree, caller, node, name);
-	struct store_node shown = *node;
-	bool unseen = unseen_hide(tree, &shown);
 	if (ticket && !(gone && ticket_is_own(ticket))) {
 		struct draft *draft =
-			ticket_draft(tree, ticket, ticket_is_own(ticket) ? &shown : node, name);
+			ticket_draft(tree, ticket, ticket_is_own(ticket) ? shown : node, name);
 		if (!draft)
 			return -ENOMEM;
 		draft->pins++;
@@ -200,9 +199,10 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 	} else if (gone) {
 		no_entry(false, ret_entry);
 	} else {
-		node_entry(tree, &shown, ret_entry);
+		node_entry(tree, shown, ret_entry);
 		/* While it is written it may not be cached: so the save has nothing to invalidate. */
-		ret_entry->lasting = !aside && !unseen && !draft_find_node(tree, node->id);
+		ret_entry->lasting = !aside && shown->version == node->version &&
+				     !draft_find_node(tree, node->id);
 	}
 	return 0;
 }
@@ -245,8 +245,12 @@ static int lookup_store(struct tree *tree, struct store_reader *reader,
 		node_entry(tree, &node, ret_entry);
 		return 0;
 	}
+	struct store_node shown = node;
+	r = unseen_hide(tree, reader, &shown);
+	if (r < 0)
+		return r;
 	tree_lock(tree);
-	r = lookup_node(tree, caller, &node, name, ret_entry, &draft, &load);
+	r = lookup_node(tree, caller, &node, &shown, name, ret_entry, &draft, &load);
 	tree_unlock(tree);
 	return draft ? lookup_draft(tree, reader, draft, load, ret_entry) : r;
 }
@@ -307,23 +311,17 @@ bool tree_is_open(struct tree *tree, int64_t version)
 	return open;
 }
 
-/* A name leads to it, or somebody has it open. */
-static bool version_is_there(struct tree *tree, int64_t node, int64_t version)
-{
-	tree_lock(tree);
-	bool there = unseen_shows(tree, node, version) || content_find(tree, version);
-	tree_unlock(tree);
-	return there;
-}
-
 static int getattr_version(struct tree *tree, struct store_reader *reader,
 	const struct tree_caller *caller, int64_t version, struct stat *ret_attr)
 {
 	struct store_node node;
-	bool current;
-	int r = store_get_version(reader, version, &node, &current);
-	if (r == 0 && !current && !version_is_there(tree, node.id, version))
-		r = -ESTALE; /* the name may lead to another file by now */
+	bool there;
+	int r = store_get_version(reader, version, &node, &there);
+	if (r == 0 && !there && !tree_is_open(tree, version)) {
+		r = unseen_shows(tree, reader, &node, &there);
+		if (r == 0 && !there)
+			r = -ESTALE; /* the name may lead to another file by now */
+	}
 	if (r == 0)
 		tree_stat_node(tree, &node, ret_attr);
 	if (r == -ESTALE)
@@ -339,18 +337,19 @@ static int getattr_draft(struct tree *tree, struct store_reader *reader,
 	if (draft && draft->apart && caller)
 		ticket_drop(tree, caller->tid); /* it has led here */
 	int64_t node_id = draft && draft->state == DRAFT_BOUND ? draft->node : 0;
+	bool apart = draft && draft->apart;
 	tree_unlock(tree);
 	if (!draft)
 		return -ESTALE;
 
 	struct store_node node;
 	int r = node_id ? store_get_node(reader, node_id, &node) : -ESTALE;
+	if (r == 0 && apart)
+		r = unseen_hide(tree, reader, &node);
 	if (r < 0 && r != -ESTALE)
 		return r;
 	tree_lock(tree);
 	draft = draft_find(tree, ino);
-	if (draft && draft->apart && r == 0)
-		unseen_hide(tree, &node);
 	if (draft && r == 0)
 		draft_take_node(tree, draft, &node);
 	if (draft)

@@ -154,10 +154,11 @@ struct tree_request {
 int tree_commit(struct tree *tree, const struct tree_request *request, struct draft *draft,
 	int64_t *ret_change);
 /*
- * The kernel has nothing older cached of the node any more: from now on that version, which tree_commit() has committed, is what
- * is there. May be called by any thread.
+ * The kernel has nothing cached any more that is older than this change and this version, the newest ones that are published: from now
+ * on they are what is there for whoever looks (unseen.c). INT64_MAX, as at first: nobody publishes, so everything is. May be called by
+ * any thread.
  */
-void tree_published(struct tree *tree, int64_t node, int64_t version);
+void tree_published(struct tree *tree, int64_t change, int64_t version);
 /* The name by which a pinned draft was opened. */
 void tree_draft_name(
 	struct tree *tree, const struct draft *draft, char ret_name[STORE_NAME_MAX + 1]);

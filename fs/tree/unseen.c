@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: MIT
 /*
- * Modules whose newest version is committed and not yet published: for whoever looks, the one before it is there still. So
- * nobody sees the new version while the kernel may still be told the old one by a listing with attributes (READDIRPLUS) that was
- * answered before: the publisher's invalidation waits for such a listing to end (it takes the directory's lock), and
- * only then is the new one shown. Without this a reader could see the new one and then the old one.
+ * What is there for whoever only looks: of a module the version that is published, not one that is newer in the store. So nobody
+ * sees the new version while the kernel may still be told the one before it by a listing with attributes (READDIRPLUS) that was
+ * answered before the commit: the publisher's invalidation waits for such a listing to end (it takes the directory's
+ * lock), and only then is the new one shown. Without this a reader could see the new one and then the old one.
  *
- * Only what a close, fsync or truncate commits, for as long as their answer waits for the publisher: who has the answer sees what he
- * saved. Whatever shows a module to somebody who only looks goes by this: look-up, attributes, and the private drafts of
- * ticket.c. tree->lock guards the list.
+ * Whoever shows a module goes by this: look-up, attributes, open, and the private drafts of ticket.c. The batches of
+ * the publisher become visible as a whole. It is no matter who has committed, but for one thing: who has the answer of his own call
+ * sees what that did. So own changes are there at once, published or not, except a save for as long as its answer waits for
+ * the publisher: those are listed here.
+ *
+ * That holds for new versions. Names come and go with the store: a directory's times do so too, and who compares them to know whether
+ * his list of names is out of date (the import system) must not be shown new times with old names. Other files than modules are
+ * shown as they are in the store: their old bytes are gone, so nobody can read them after the new ones anyway.
+ *
+ * tree->lock guards the list and what is published.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "private.h"
@@ -16,39 +24,16 @@
 /* Where the answer waits for ever: a publisher that can't read the store publishes nothing. */
 #define UNSEEN_MS 10000
 
-static const struct unseen *unseen_find(const struct tree *tree, int64_t node, int64_t version)
-{
-	int64_t now = tree->unseen ? clock_monotonic() : 0;
-	for (const struct unseen *unseen = tree->unseen; unseen; unseen = unseen->next)
-		if (unseen->old.id == node && unseen->version == version && unseen->until > now)
-			return unseen;
-	return NULL;
-}
+#define HIDE_TURNS 10
 
-bool unseen_hide(const struct tree *tree, struct store_node *node)
-{
-	const struct unseen *unseen = unseen_find(tree, node->id, node->version);
-	if (unseen)
-		*node = unseen->old;
-	return unseen != NULL;
-}
-
-bool unseen_shows(const struct tree *tree, int64_t node, int64_t version)
-{
-	int64_t now = tree->unseen ? clock_monotonic() : 0;
-	for (const struct unseen *unseen = tree->unseen; unseen; unseen = unseen->next)
-		if (unseen->old.id == node && unseen->old.version == version && unseen->until > now)
-			return true;
-	return false;
-}
-
-/* Takes off those of a node, and those whose time is over. */
-static void unseen_sweep(struct tree *tree, int64_t node)
+/* Takes off a version (and all below it, if so), and those whose time is over. */
+static void unseen_sweep(struct tree *tree, int64_t version, bool below)
 {
 	int64_t now = clock_monotonic();
 	for (struct unseen **p = &tree->unseen; *p;) {
 		struct unseen *unseen = *p;
-		if (unseen->old.id != node && unseen->until > now) {
+		bool gone = unseen->version == version || (below && unseen->version < version);
+		if (!gone && unseen->until > now) {
 			p = &unseen->next;
 			continue;
 		}
@@ -57,30 +42,121 @@ static void unseen_sweep(struct tree *tree, int64_t node)
 	}
 }
 
-void unseen_add(struct tree *tree, const struct store_node *old, int64_t version, int patience_ms)
+void unseen_add(struct tree *tree, int64_t version, int patience_ms)
 {
 	int64_t wait = patience_ms < 0 ? UNSEEN_MS : patience_ms;
-	const struct unseen *before = unseen_find(tree, old->id, old->version);
 	struct unseen *unseen = malloc(sizeof(*unseen));
 	if (!unseen) /* it is seen a little too early */
 		return;
-	unseen->old = before ? before->old : *old;
 	unseen->version = version;
 	unseen->until = clock_monotonic() + wait * MILLISECOND;
-	unseen_sweep(tree, old->id);
+	unseen_sweep(tree, version, false);
 	unseen->next = tree->unseen;
 	tree->unseen = unseen;
 }
 
-void unseen_remove(struct tree *tree, int64_t node)
+void unseen_remove(struct tree *tree, int64_t version)
 {
-	unseen_sweep(tree, node);
+	unseen_sweep(tree, version, false);
 }
 
-void tree_published(struct tree *tree, int64_t node, int64_t version)
+static bool unseen_has(struct tree *tree, int64_t version)
+{
+	const struct unseen *unseen = tree->unseen;
+	while (unseen && unseen->version != version)
+		unseen = unseen->next;
+	return unseen && unseen->until > clock_monotonic();
+}
+
+/* Which version of a node is there: found by going through the changes that aren't published. */
+struct showing {
+	struct tree *tree;
+	bool found;
+	int64_t version;
+};
+
+static int take_change(void *arg, const struct store_change *change)
+{
+	struct showing *showing = arg;
+	struct tree *tree = showing->tree;
+	bool own = store_is_own(tree->store, change->id);
+	tree_lock(tree);
+	bool known = own && !unseen_has(tree, change->version);
+	tree_unlock(tree);
+	if (known) {
+		showing->version = change->version;
+	} else if (!showing->found) { /* what was there before it; a name that is new is there */
+		showing->version = change->op == STORE_UPDATE ? change->old_version : INT64_MAX;
+	}
+	showing->found = true;
+	return 0;
+}
+
+/* Whether the node's version may be newer than what is published; *ret_published: the newest change that is. */
+static bool is_newer(struct tree *tree, const struct store_node *node, int64_t *ret_published)
 {
 	tree_lock(tree);
-	if (unseen_find(tree, node, version))
-		unseen_remove(tree, node);
+	bool newer = node->version > tree->published_version;
+	*ret_published = tree->published;
+	tree_unlock(tree);
+	return newer;
+}
+
+static bool is_published_since(struct tree *tree, int64_t published)
+{
+	tree_lock(tree);
+	bool since = tree->published != published;
+	tree_unlock(tree);
+	return since;
+}
+
+/* One try; -EAGAIN: something was published meanwhile. */
+static int hide(struct tree *tree, struct store_reader *reader, struct store_node *node)
+{
+	struct showing showing = {.tree = tree};
+	struct store_node shown = *node;
+	int64_t published;
+	bool current;
+	if (!is_newer(tree, node, &published))
+		return 0;
+	int r = store_changes_of(reader, node->id, published, take_change, &showing);
+	if (r == 0 && showing.found && showing.version < node->version)
+		r = store_get_version(reader, showing.version, &shown, &current);
+	if (r == -ESTALE) /* it is gone altogether */
+		r = 0;
+	if (r < 0)
+		return r;
+	if (is_published_since(tree, published))
+		return -EAGAIN;
+	*node = shown;
+	return 0;
+}
+
+int unseen_hide(struct tree *tree, struct store_reader *reader, struct store_node *node)
+{
+	int r = node->kind == STORE_MODULE ? -EAGAIN : 0;
+	for (int i = 0; r == -EAGAIN && i < HIDE_TURNS; i++)
+		r = hide(tree, reader, node);
+	return r == -EAGAIN ? 0 : r;
+}
+
+int unseen_shows(struct tree *tree, struct store_reader *reader, const struct store_node *node,
+	bool *ret_shown)
+{
+	struct store_node newest;
+	int r = store_get_node(reader, node->id, &newest);
+	if (r == 0)
+		r = unseen_hide(tree, reader, &newest);
+	if (r == 0)
+		*ret_shown = newest.version == node->version;
+	return r;
+}
+
+void tree_published(struct tree *tree, int64_t change, int64_t version)
+{
+	tree_lock(tree);
+	tree->published = change;
+	tree->published_version = version;
+	unseen_sweep(tree, version, true);
 	tree_unlock(tree);
 }
