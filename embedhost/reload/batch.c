@@ -233,7 +233,7 @@ int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 	struct batch batch = {.thread = PyThread_get_thread_ident(), .report = report};
 	int result;
 
-	collector_collect_young();
+	collector_collect_due();
 	if (collector_pause(&batch.pause) < 0)
 		return -1;
 	engine->current = &batch;
@@ -266,6 +266,6 @@ int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 		aliases_note(&batch);
 	engine->current = NULL;
 	batch_finish(&batch);
-	collector_collect_young();
+	collector_collect_due();
 	return result;
 }

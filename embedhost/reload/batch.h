@@ -229,7 +229,7 @@ int collector_pause(struct pause *pause);
 void collector_resume(struct pause *pause);
 PyObject *collector_young(const struct pause *pause); /* a list: made since the pause began */
 PyObject *collector_all(void);
-void collector_collect_young(void);
+void collector_collect_due(void);
 
 /* batch.c: what is left of a batch whose thread is gone */
 void batch_abandon(struct batch *batch);

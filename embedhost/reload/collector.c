@@ -118,10 +118,24 @@ PyObject *collector_all(void)
 	return list;
 }
 
-/* Of the youngest generation, which holds the shells of what a batch replaced: classes are cycles. */
-void collector_collect_young(void)
+/* The oldest generation that the interpreter would collect by its own rule, at least the youngest. */
+static int generation_due(const struct _gc_runtime_state *gc)
 {
-	PyObject *result = PyObject_CallFunction(engine->gc_collect, "i", 0);
+	for (int i = NUM_GENERATIONS - 1; i > 0 && gc->enabled; i--)
+		if (gc->generations[i].count > gc->generations[i].threshold &&
+			(i < NUM_GENERATIONS - 1 ||
+				gc->long_lived_pending >= gc->long_lived_total / 4))
+			return i;
+	return 0;
+}
+
+/* The youngest holds the shells of what a batch replaced: classes are cycles. The interpreter collects
+ * older ones only when the youngest is full, which it never is in a program that does little else but
+ * reload, since it is emptied here; so those have their turn here too. */
+void collector_collect_due(void)
+{
+	int generation = generation_due(collector());
+	PyObject *result = PyObject_CallFunction(engine->gc_collect, "i", generation);
 
 	Py_XDECREF(result);
 	PyErr_Clear();

@@ -88,6 +88,29 @@ finally:
             eq([g is m.f and g.__globals__ is vars(m) for g in sys.registry], [True, True])
         """)
 
+    def test_a_program_that_only_reloads_gets_rid_of_what_it_replaced(self):
+        self.host("""
+            import gc
+            write('m', 'class Ring:\\n  def __init__(self): self.me = self\\nrings = [Ring() for _ in range(200)]')
+            import m
+            for _ in range(300):
+                pymodhost.reload('m')
+            rings = sum(type(x) is m.Ring for x in gc.get_objects())
+            assert 200 <= rings < 20000, f'{rings} of 60200 are alive'
+        """)
+
+    def test_a_program_that_turned_the_collector_off_collects_older_objects_itself(self):
+        self.host("""
+            import gc
+            write('m', 'class Ring:\\n  def __init__(self): self.me = self\\nring = Ring()')
+            import m
+            gc.collect()
+            gc.disable()
+            for _ in range(200):
+                pymodhost.reload('m')
+            eq(sum(type(x) is m.Ring for x in gc.get_objects()) > 150, True)
+        """)
+
 
 class Tables(HostCase):
 
