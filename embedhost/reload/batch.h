@@ -136,6 +136,11 @@ int member_create_shadow(struct batch *batch, PyObject *name, PyObject *live);
 int member_create_scratch(struct member *member);
 void member_destroy(struct member *member);
 
+/* scratch.c */
+extern PyTypeObject Scratch_Type;
+/* Whether a name of a package has the submodule as its value. */
+bool package_has_child(struct member *package, PyObject *name, PyObject *value);
+
 /* map.c */
 int map_add(struct batch *batch, PyObject *from, PyObject *to);
 int map_add_becomes(struct batch *batch, PyObject *old, PyObject *fresh);

@@ -23,16 +23,6 @@ static int commit_names(struct batch *batch, struct member *member)
 }
 
 /* A submodule stays an attribute of its package as long as it is loaded. */
-static bool is_loaded_child(struct member *member, PyObject *name, PyObject *value)
-{
-	PyObject *full = PyUnicode_FromFormat("%U.%U", member->name, name);
-	bool loaded = full && value && PyDict_GetItemWithError(engine->modules, full) == value;
-
-	Py_XDECREF(full);
-	PyErr_Clear();
-	return loaded;
-}
-
 static int commit_gone_names(struct batch *batch, struct member *member, PyObject *defined)
 {
 	PyObject *names = PySequence_List(defined);
@@ -43,7 +33,7 @@ static int commit_gone_names(struct batch *batch, struct member *member, PyObjec
 		PyObject *value = PyDict_GetItemWithError(member->live_dict, name);
 
 		if (value && !PyDict_Contains(member->dict, name) &&
-			!is_loaded_child(member, name, value))
+			!package_has_child(member, name, value))
 			result = journal_dict_set(&batch->journal, member->live_dict, name, NULL);
 	}
 	Py_XDECREF(names);

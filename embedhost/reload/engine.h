@@ -53,7 +53,8 @@ struct record {
 	PyObject
 		*outdated; /* list of weak references: code of earlier versions that somebody had */
 	uint64_t version;  /* successful runs of the body */
-	uint64_t order;    /* of the first run: when Python would run it */
+	uint64_t order;    /* of the first run's begin: when Python would run it */
+	uint64_t ended;    /* of its end: since when its package has it */
 	bool main;         /* runs as __main__ under its own name too */
 	struct record *twin; /* the next one that was loaded from the same file */
 	UT_hash_handle hh, hh_path;
@@ -161,6 +162,7 @@ int track_start(struct engine *e);
 void track_stop(struct engine *e);
 int track_begin(struct body *body, PyObject *globals);
 PyObject *track_end(struct body *body); /* the events */
+PyObject *track_running(void); /* the globals of this thread's innermost body; borrowed, or NULL */
 int track_resolve(PyObject *events, PyObject *globals);
 PyObject *track_absolute(PyObject *name, PyObject *globals, long level);
 PyObject *track_uses(PyObject *events, PyObject *code, PyObject *globals);
@@ -197,7 +199,9 @@ PyObject *fault_take_text(void);
 /* overlay.c */
 int overlay_begin(struct batch *batch);
 void overlay_end(struct batch *batch);
-extern PyTypeObject Overlay_Type, Scratch_Type;
+/* What it has for a name; NULL without an exception: nothing. */
+PyObject *overlay_find(struct batch *batch, PyObject *modules, PyObject *name);
+extern PyTypeObject Overlay_Type;
 
 double monotonic_seconds(void);
 

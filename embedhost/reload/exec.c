@@ -35,31 +35,15 @@ int member_create_scratch(struct member *member)
 	return scratch_set_attributes(member->spec, member->scratch);
 }
 
-static int keep_if_child_member(struct batch *batch, struct member *parent, struct member *child)
+/* Submodules are left out: the scratch module finds them (scratch.c), and runs first what is to run. */
+static int shadow_fill(struct member *shadow)
 {
-	size_t length = strlen(parent->text);
-	PyObject *tail;
-	int result = 0;
+	PyObject *name, *value;
+	Py_ssize_t position = 0;
 
-	if (strncmp(child->text, parent->text, length) != 0 || child->text[length] != '.' ||
-		strchr(child->text + length + 1, '.'))
-		return 0;
-	tail = PyUnicode_FromString(child->text + length + 1);
-	if (!tail)
-		return -1;
-	if (PyDict_GetItemWithError(parent->dict, tail) == child->live)
-		result = PyDict_DelItem(parent->dict, tail);
-	Py_DECREF(tail);
-	return result;
-}
-
-/* Attributes that are members are left out: scratch_getattro() finds them, and runs them first. */
-static int shadow_fill(struct batch *batch, struct member *shadow)
-{
-	if (PyDict_Update(shadow->dict, shadow->live_dict) < 0)
-		return -1;
-	for (struct member *member = batch->members; member; member = member->hh.next)
-		if (member->kind == MEMBER_RUNS && keep_if_child_member(batch, shadow, member) < 0)
+	while (PyDict_Next(shadow->live_dict, &position, &name, &value))
+		if (!package_has_child(shadow, name, value) &&
+			PyDict_SetItem(shadow->dict, name, value) < 0)
 			return -1;
 	shadow->before = PyDict_Copy(shadow->dict);
 	return shadow->before ? 0 : -1;
@@ -82,7 +66,7 @@ int member_create_shadow(struct batch *batch, PyObject *name, PyObject *live)
 	shadow->live_dict = Py_NewRef(PyModule_GetDict(live));
 	shadow->scratch = module_create(&Scratch_Type, name);
 	shadow->dict = shadow->scratch ? Py_NewRef(PyModule_GetDict(shadow->scratch)) : NULL;
-	if (!shadow->dict || shadow_fill(batch, shadow) < 0) {
+	if (!shadow->dict || shadow_fill(shadow) < 0) {
 		member_destroy(shadow);
 		return -1;
 	}

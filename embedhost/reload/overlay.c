@@ -8,9 +8,6 @@
  * not run yet: so bodies run in the order of their imports without any graph. All ways lead here:
  * the import statement, importlib and C code use the mapping protocol on a dict that is no exact
  * dict (import.c, import_get_module() in CPython 3.11).
- *
- * A scratch module finds submodules that nobody set on it yet: the import system sets them on the
- * parent only when it loads them.
  */
 #include "batch.h"
 
@@ -54,8 +51,7 @@ static PyObject *member_get(struct batch *batch, struct member *member)
 	return Py_NewRef(member->scratch);
 }
 
-/* NULL without an exception: not there. */
-static PyObject *overlay_find(struct batch *batch, PyObject *modules, PyObject *key)
+PyObject *overlay_find(struct batch *batch, PyObject *modules, PyObject *key)
 {
 	struct member *member = batch_find(batch, key);
 	PyObject *module;
@@ -250,37 +246,3 @@ void overlay_end(struct batch *batch)
 	Py_SET_TYPE(engine->modules, &PyDict_Type);
 	engine->batch = NULL;
 }
-
-static PyObject *scratch_getattro(PyObject *self, PyObject *name)
-{
-	PyObject *value = PyModule_Type.tp_getattro(self, name), *own, *full;
-
-	if (value || !batch_is_mine() || !PyErr_ExceptionMatches(PyExc_AttributeError))
-		return value;
-	own = PyDict_GetItemString(PyModule_GetDict(self), "__name__");
-	if (!own || !PyUnicode_Check(own) || Py_TYPE(engine->modules) != &Overlay_Type)
-		return NULL;
-	full = PyUnicode_FromFormat("%U.%U", own, name);
-	if (full) {
-		PyObject *type, *error, *traceback;
-
-		PyErr_Fetch(&type, &error, &traceback);
-		value = overlay_find(engine->batch, engine->modules, full);
-		if (value || PyErr_Occurred()) {
-			Py_XDECREF(type);
-			Py_XDECREF(error);
-			Py_XDECREF(traceback);
-		} else {
-			PyErr_Restore(type, error, traceback);
-		}
-	}
-	Py_XDECREF(full);
-	return value;
-}
-
-PyTypeObject Scratch_Type = {
-	PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pymodhost.ScratchModule",
-	.tp_doc = "A module whose new version is not in effect yet.",
-	.tp_flags = Py_TPFLAGS_DEFAULT,
-	.tp_getattro = scratch_getattro,
-};

@@ -41,7 +41,7 @@ int record_create(PyObject *name, struct record **ret_record)
 			PyErr_NoMemory();
 			return -1;
 		}
-		record->order = ++engine->order;
+		record->order = record->ended = ++engine->order;
 		HASH_ADD_KEYPTR(hh, engine->records, record->name, strlen(record->name), record);
 	}
 	*ret_record = record;

@@ -177,6 +177,11 @@ PyObject *track_end(struct body *body)
 	return body->events;
 }
 
+PyObject *track_running(void)
+{
+	return innermost ? innermost->globals : NULL;
+}
+
 /* Events that were read from code, (name, fromlist, in body, level), get absolute names. */
 int track_resolve(PyObject *events, PyObject *globals)
 {

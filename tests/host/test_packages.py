@@ -155,6 +155,34 @@ class Packages(HostCase):
             eq(pkg.lazy.X, 2)
         """)
 
+    def test_a_star_import_gets_the_submodules_that_it_would_get_in_a_new_process(self):
+        self.host("""
+            write({'pkg.__init__': 'X = 1', 'pkg.early': 'E = 1', 'pkg.same': 'from pkg import *', 'pkg.late': '',
+                   'user': 'import pkg.early, pkg.same\\nfrom pkg import *'})
+            import user, pkg.late
+            def names(module):
+                return sorted(n for n in vars(module) if not n.startswith('__'))
+            for n, changed in enumerate([['user'], ['pkg.__init__'], ['pkg.early'], ['pkg.same', 'user'], ['pkg.late'],
+                                         ['pkg.early', 'pkg.late', 'user'], ['pkg.__init__', 'pkg.same']]):
+                write({name: (here / (name.replace('.', '/') + '.py')).read_text() + f'\\n# {n}' for name in changed})
+                good()
+                eq((names(user), names(pkg.same)), (['X', 'early', 'pkg', 'same'], ['X', 'early']))
+                eq((user.early is pkg.early, user.same, pkg.early), (True, sys.modules['pkg.same'], sys.modules['pkg.early']))
+                eq(names(pkg), ['X', 'early', 'late', 'same'])
+        """)
+
+    def test_a_loaded_submodule_comes_before_the_packages_getattr(self):
+        self.host("""
+            write({'pkg.__init__': 'asked = []\\ndef __getattr__(name):\\n  asked.append(name)\\n  raise AttributeError(name)',
+                   'pkg.sub': 'X = 1', 'user': 'import pkg.sub\\nX = pkg.sub.X'})
+            import user
+            asked = list(user.pkg.asked)
+            for n, name in enumerate(['user', 'pkg.sub', 'pkg.__init__']):
+                write(name, (here / (name.replace('.', '/') + '.py')).read_text() + f'\\n# {n}')
+                good()
+                eq((user.X, 'sub' in user.pkg.asked), (1, False))
+        """)
+
     def test_a_cycle_between_a_package_and_its_submodule(self):
         self.host("""
             write({'pkg.__init__': 'BASE = 1\\nfrom .sub import Y', 'pkg.sub': 'from . import BASE\\nY = BASE * 10'})
