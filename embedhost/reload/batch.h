@@ -98,16 +98,17 @@ struct batch {
 	bool failed;
 	bool again; /* it failed for a reason that passes */
 	struct pause pause;
-	struct mapping *map;   /* new object -> the old one that it becomes */
-	struct mapping *taken; /* the other way round */
-	struct mapping *young; /* functions and classes made since the batch began */
-	struct mapping *due;   /* keys made by the bodies that hash by what is mapped */
-	PyObject *rehash;      /* list: dicts and sets to be filled anew */
-	PyObject *caches;      /* list: wrappers whose results are stale */
-	unsigned int finished; /* bodies so far */
-	bool becomes;          /* some class of the map does */
-	struct mapping *codes; /* old code -> new code */
-	uint64_t filter[256];  /* which pointers may be in map */
+	struct mapping *map;    /* new object -> the old one that it becomes */
+	struct mapping *taken;  /* the other way round */
+	struct member *matched; /* whose names are matched */
+	struct mapping *young;  /* functions and classes made since the batch began */
+	struct mapping *due;    /* keys made by the bodies that hash by what is mapped */
+	PyObject *rehash;       /* list: dicts and sets to be filled anew */
+	PyObject *caches;       /* list: wrappers whose results are stale */
+	unsigned int finished;  /* bodies so far */
+	bool becomes;           /* some class of the map does */
+	struct mapping *codes;  /* old code -> new code */
+	uint64_t filter[256];   /* which pointers may be in map */
 	struct journal journal;
 };
 
@@ -163,6 +164,10 @@ int match_member(struct batch *batch, struct member *member);
 /* What the old version's source had in a class or on a function; borrowed, NULL if not known. */
 PyObject *defined_names(struct batch *batch, PyObject *module, PyObject *qualname);
 int match_values(struct batch *batch, PyObject *old, PyObject *fresh, PyObject *name);
+
+/* owner.c */
+bool owner_is_member(struct batch *batch, PyFunctionObject *function);
+bool owner_is_elsewhere(struct batch *batch, PyObject *object);
 
 /* journal.c: no step runs Python code; what it replaces is kept till journal_finish() */
 int journal_dict_set(struct journal *journal, PyObject *dict, PyObject *key, PyObject *value);

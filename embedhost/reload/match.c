@@ -50,17 +50,9 @@ static bool bears_name(PyFunctionObject *function, PyObject *name)
 	       PyUnicode_READ_CHAR(function->func_name, 0) == '<';
 }
 
-static bool belongs_to_member(struct batch *batch, PyFunctionObject *function)
+static bool same_namespace(struct batch *batch, PyFunctionObject *was, PyFunctionObject *is)
 {
-	struct member *member;
-
-	if (function->func_module && PyUnicode_Check(function->func_module) &&
-		batch_find(batch, function->func_module))
-		return true;
-	for (member = batch->members; member; member = member->hh.next)
-		if (member->live_dict == function->func_globals)
-			return true;
-	return false;
+	return map_get(batch, is->func_globals) == was->func_globals;
 }
 
 /* A function that the old version got from elsewhere must not be touched. One that a decorator from
@@ -72,9 +64,10 @@ static bool functions_pair(struct batch *batch, PyObject *old, PyObject *fresh, 
 
 	if (!young_has(batch, fresh) || map_get(batch, old) != old || map_is_taken(batch, old))
 		return false;
-	if (!belongs_to_member(batch, was))
-		return twins && made_by_call(was);
-	return twins || (name && bears_name(was, name) && bears_name(is, name));
+	if (!owner_is_member(batch, was))
+		return twins && made_by_call(was) && !owner_is_elsewhere(batch, old);
+	return twins || (name && same_namespace(batch, was, is) && bears_name(was, name) &&
+				bears_name(is, name));
 }
 
 static PyObject *inner(PyObject *object, const char *attribute)
@@ -100,7 +93,7 @@ static int match_inner(
 /* An lru_cache keeps its identity; what it remembers is the old code's. */
 static int match_cache(struct batch *batch, PyObject *old, PyObject *fresh)
 {
-	if (map_is_taken(batch, old))
+	if (map_is_taken(batch, old) || owner_is_elsewhere(batch, old))
 		return 0;
 	if (PyList_Append(batch->caches, old) < 0)
 		return -1;
@@ -246,6 +239,7 @@ int match_member(struct batch *batch, struct member *member)
 		return -1;
 	if (member->kind != MEMBER_RUNS)
 		return 0;
+	batch->matched = member;
 	if (match_names(batch, member) < 0)
 		return -1;
 	return match_codes(

@@ -37,6 +37,67 @@ class Moved(HostCase):
             assert c.f() in (1, 2)
         """)
 
+    def test_what_takes_the_place_of_an_imported_name_is_the_modules_own(self):
+        self.host("""
+            made = '''
+                import enum, functools
+                class C:
+                    def f(self): return NAME
+                def plain(): return NAME
+                @functools.lru_cache
+                def cached(): return NAME
+                def wrap(function):
+                    def wrapper(*args): return NAME, function(*args)
+                    return wrapper
+                @wrap
+                def wrapped(): return NAME
+                part = functools.partial(lambda x: (NAME, x), 1)
+                @functools.singledispatch
+                def dispatched(x): return NAME
+                thing = C()
+                class E(enum.Enum):
+                    A = NAME
+            '''
+            def seen(m):
+                return [m.C().f(), m.plain(), m.cached(), m.wrapped(), m.part(), m.dispatched(1), m.thing.f(), m.E.A.value]
+            def own(name):
+                return [name, name, name, (name, name), (name, 1), name, name, name]
+            def make(name):
+                return text(made.replace('NAME', repr(name)))
+            for n, other in enumerate(['plain{}', 'package{}.__init__']):
+                lib, user = other.format(n).removesuffix('.__init__'), f'user{n}'
+                write({other.format(n): make('lib'), user: f'from {lib} import *'})
+                m, l = __import__(user), __import__(lib)
+                held = dict(vars(l))
+                write(user, f'import {lib}\\n' + make('user'))
+                good(user)
+                eq((seen(l), seen(m)), (own('lib'), own('user')))
+                eq([name for name, value in held.items() if vars(l)[name] is not value], [])
+        """)
+
+    def test_a_lambda_takes_the_place_of_a_name_from_a_package(self):
+        self.host("""
+            write({'lib.__init__': 'def f(): return "lib"', 'user': 'from lib import f'})
+            import lib, user
+            write('user', 'import lib\\nf = lambda: "user"')
+            good('user')
+            eq((lib.f(), lib.f.__module__, user.f()), ('lib', 'lib', 'user'))
+        """)
+
+    def test_two_modules_use_one_factory(self):
+        self.host("""
+            write({'lib': 'def make(n):\\n  def f(): return n\\n  return f\\nf = make("lib")',
+                   'other': 'import lib\\ng = lib.make("other")', 'user': 'from lib import f\\nfrom other import g'})
+            import lib, other, user
+            write('user', 'import lib\\nf, g = lib.make("user"), lib.make("too")')
+            good('user')
+            eq((lib.f(), other.g(), user.f(), user.g()), ('lib', 'other', 'user', 'too'))
+            f, g = user.f, user.g
+            write('user', 'import lib\\nf, g = lib.make("user 2"), lib.make("too 2")')
+            good('user')
+            eq((lib.f(), other.g(), f(), g(), user.f is f), ('lib', 'other', 'user 2', 'too 2', True))
+        """)
+
     def test_a_module_becomes_a_package_with_the_same_contents(self):
         self.host("""
             source = '''
