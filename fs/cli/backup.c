@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* pymodfs backup: a copy of the database as it is at one moment, while it is in use. */
 #include "cli.h"
+#include "interrupt.h"
 #include "progress.h"
 #include "store.h"
+
+#include <errno.h>
 
 static int run(void *arg, int argc, char **argv)
 {
@@ -12,10 +15,13 @@ static int run(void *arg, int argc, char **argv)
 	struct progress progress;
 	if (store_open(argv[0], &store_options, &store))
 		return cli_fail("%s", store_error());
+	interrupt_catch();
 	progress_init(&progress, "copying", 1);
 	int err = store_backup(store, argv[1], progress_count, &progress);
 	progress_finish(&progress, !err);
-	if (err)
+	if (err == -EINTR)
+		status = interrupt_check("there is no copy");
+	else if (err)
 		status = cli_fail("%s", store_error());
 	else
 		printf("%s is a copy of %s\n", argv[1], store_url(store));

@@ -86,6 +86,8 @@ const struct cli_command *cli_find_command(const char *name);
 /* argv[0] is the command's name. */
 int cli_run_command(const struct cli_command *command, int argc, char **argv);
 int cli_print_help(const struct cli_command *command);
+/* Prints paragraphs and indented lines (wrap.h) as wide as the terminal, but no wider than can be read well. */
+int cli_print_text(const char *text);
 /* The options that a command has: its own, then those that all of its kind have. NULL behind the last. */
 const struct cli_option *cli_option_at(const struct cli_command *command, size_t index);
 

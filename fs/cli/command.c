@@ -5,13 +5,16 @@
  */
 #include "cli.h"
 #include "output.h"
+#include "wrap.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OPTIONS_MAX 32
+#define HELP_COLUMNS 80
 #define FIRST_CODE 256 /* of the options that have no letter: above all letters */
 
 static const struct cli_option page_options[] = {
@@ -252,20 +255,40 @@ static int print_option(FILE *out, const struct cli_option *option, int width)
 	return size;
 }
 
-int cli_print_help(const struct cli_command *command)
+int cli_print_text(const char *text)
+{
+	/* With a pager, stdout is a pipe to it. */
+	int columns = output_is_terminal() ? wrap_columns(STDERR_FILENO) : HELP_COLUMNS;
+	wrap_print(stdout, text, columns < HELP_COLUMNS ? columns : HELP_COLUMNS);
+	return ferror(stdout) ? CLI_FAILURE : 0;
+}
+
+static void print_help(FILE *out, const struct cli_command *command)
 {
 	const struct cli_option *option;
 	int width = 0;
 	bool own = count_own(command) || command->pages;
-	printf("Usage: pymodfs %s%s %s\n%s\n", command->name, own ? " [OPTION]..." : "",
+	fprintf(out, "Usage: pymodfs %s%s %s\n\n%s\n", command->name, own ? " [OPTION]..." : "",
 		command->operands, command->about);
 	for (size_t i = 0; (option = cli_option_at(command, i)); i++) {
 		int size = print_option(NULL, option, 0);
 		width = size > width ? size : width;
 	}
 	for (size_t i = 0; (option = cli_option_at(command, i)); i++)
-		print_option(stdout, option, width);
+		print_option(out, option, width);
 	if (command->more_help)
-		command->more_help(stdout);
-	return 0;
+		command->more_help(out);
+}
+
+int cli_print_help(const struct cli_command *command)
+{
+	char *text;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	if (!out)
+		return cli_fail("out of memory");
+	print_help(out, command);
+	int status = fclose(out) ? cli_fail("out of memory") : cli_print_text(text);
+	free(text);
+	return status;
 }

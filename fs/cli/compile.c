@@ -70,6 +70,14 @@ static int spawn(const char *python, int input, int output, pid_t *ret_pid)
 	return -err;
 }
 
+static int64_t count_modules(const struct filelist *modules)
+{
+	int64_t n = 0;
+	for (size_t i = 0; i < modules->n; i++)
+		n += modules->files[i].kind == STORE_MODULE;
+	return n;
+}
+
 /* The file of the n-th module. */
 static const struct filelist_file *find_module(const struct filelist *modules, json_int_t n)
 {
@@ -79,18 +87,28 @@ static const struct filelist_file *find_module(const struct filelist *modules, j
 	return NULL;
 }
 
-static int take_line(const struct filelist *modules, const char *line, compile_fn *fn, void *arg)
+static int take_answer(const struct filelist *modules, json_t *json, compile_fn *fn, void *arg)
 {
 	const char *message;
 	json_int_t module;
-	int stdlib, number, err = 0;
-	json_t *json = json_loads(line, 0, NULL);
-	if (!json || json_unpack(json, "{s:I, s:b, s:i, s:s}", "module", &module, "stdlib", &stdlib,
-			     "line", &number, "message", &message))
-		err = -EIO;
-	const struct filelist_file *file = err ? NULL : find_module(modules, module);
-	if (file)
-		err = fn(arg, file, stdlib != 0, number, message);
+	int stdlib, number;
+	if (json_unpack(json, "{s:I, s:b, s:i, s:s}", "module", &module, "stdlib", &stdlib, "line",
+		    &number, "message", &message))
+		return -EIO;
+	const struct filelist_file *file = find_module(modules, module);
+	progress_hide();
+	return file ? fn(arg, file, stdlib != 0, number, message) : 0;
+}
+
+static int take_line(const struct filelist *modules, const char *line, struct progress *progress,
+	compile_fn *fn, void *arg)
+{
+	json_t *json = json_loads(line, 0, NULL), *done = json_object_get(json, "done");
+	int err = 0;
+	if (done)
+		progress_show(progress, json_integer_value(done));
+	else
+		err = take_answer(modules, json, fn, arg);
 	json_decref(json);
 	return err;
 }
@@ -98,6 +116,7 @@ static int take_line(const struct filelist *modules, const char *line, compile_f
 static int read_answers(const struct filelist *modules, int fd, compile_fn *fn, void *arg)
 {
 	FILE *in = fdopen(fd, "r");
+	struct progress progress;
 	char *line = NULL;
 	size_t room = 0;
 	int err = 0;
@@ -105,8 +124,10 @@ static int read_answers(const struct filelist *modules, int fd, compile_fn *fn, 
 		close(fd);
 		return -errno;
 	}
+	progress_init(&progress, "compiling", count_modules(modules));
 	while (!err && getline(&line, &room, in) >= 0)
-		err = take_line(modules, line, fn, arg);
+		err = take_line(modules, line, &progress, fn, arg);
+	progress_finish(&progress, !err);
 	free(line);
 	fclose(in);
 	return err;

@@ -2,7 +2,7 @@
 """Run by `pymodfs check`: compiles what comes on standard input, executes nothing.
 
 For each module a line of two numbers, the sizes of its path and of its source, then both. What is wrong goes to standard
-output, a JSON object a line, with the number of the module.
+output, a JSON object a line, with the number of the module. Now and then a line says how many are done.
 """
 import json
 import sys
@@ -13,6 +13,8 @@ stdin = sys.stdin.buffer
 number = -1
 while head := stdin.readline():
     number += 1
+    if number % 200 == 0:
+        print(json.dumps({"done": number}), flush=True)
     path_size, size = map(int, head.split())
     path = stdin.read(path_size).decode("utf-8", "surrogateescape")
     source = stdin.read(size)

@@ -10,6 +10,7 @@
  * rows. A file that changed on one side alone is that side's; one that changed on both is a conflict. One thread.
  */
 #include "choice.h"
+#include "interrupt.h"
 #include "place.h"
 #include "progress.h"
 #include "record.h"
@@ -122,8 +123,10 @@ static char *path_below(const struct export *export, const struct level *level, 
 
 static void tell(const struct export *export, const char *what, const char *path)
 {
-	if (!export->json && (export->verbose || export->dry_run))
-		printf("%-8s %s\n", what, path);
+	if (export->json || (!export->verbose && !export->dry_run))
+		return;
+	progress_hide();
+	printf("%-8s %s\n", what, path);
 }
 
 static enum action conflict(struct export *export, const char *path, const char *words)
@@ -326,6 +329,9 @@ static int visit_level(struct export *export, int64_t id, const struct level *le
 		status = check_strangers(export, level, &listing);
 	for (size_t i = 0; i < listing.n && !status; i++) {
 		const struct listed *item = &listing.items[i];
+		status = interrupt_check("what was written so far stays; export again to go on");
+		if (status)
+			break;
 		status = item->node.kind == STORE_DIR ? visit_dir(export, level, item, write)
 						      : visit_file(export, level, item, write);
 	}
@@ -447,14 +453,18 @@ static int export_tree(struct export *export, int64_t total, const char *uuid)
 		status = record_load(&export->record, export->dir, uuid);
 	if (status)
 		return status;
+	interrupt_catch();
 	bool empty = export->top >= 0 && is_empty(export->top);
 	progress_init(&export->progress, "exporting", empty || export->dry_run ? total : 2 * total);
 	if (!empty || export->dry_run)
 		status = visit_all(export, false);
 	if (!status && !export->dry_run) {
 		status = visit_all(export, true);
-		/* Also after a failure: it says what was written. */
-		if (record_save(&export->fresh, export->dir, uuid))
+		/* Also after a failure: it says what was written, and of the rest what was. */
+		if (status)
+			record_add_missing(&export->fresh, &export->record);
+		if (record_save(&export->fresh, export->dir, uuid, "the files were written") &&
+			!status)
 			status = CLI_FAILURE;
 	}
 	progress_finish(&export->progress, !status);

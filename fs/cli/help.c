@@ -94,7 +94,7 @@ int cli_help(int argc, char **argv)
 	if (!command && !topic)
 		return refuse(argv[0]);
 	output_begin();
-	int status = command ? cli_print_help(command) : fputs(topic->text, stdout) < 0;
+	int status = command ? cli_print_help(command) : cli_print_text(topic->text);
 	output_end();
 	return status;
 }

@@ -10,6 +10,7 @@
  */
 #include "choice.h"
 #include "filelist.h"
+#include "interrupt.h"
 #include "progress.h"
 #include "record.h"
 
@@ -33,6 +34,8 @@ struct import {
 	int64_t files, created, changed, deleted, kept, conflicts;
 };
 
+#define UNDONE "nothing was imported"
+
 enum action { ACTION_TAKE, ACTION_LEAVE, ACTION_CONFLICT };
 
 /* ---- saying ---- */
@@ -44,8 +47,10 @@ static int fail_item(const struct walk_item *item, const char *words)
 
 static void tell(const struct import *import, const char *what, const char *path)
 {
-	if (!import->json && (import->verbose || import->dry_run))
-		printf("%-8s %s\n", what, path);
+	if (import->json || (!import->verbose && !import->dry_run))
+		return;
+	progress_hide();
+	printf("%-8s %s\n", what, path);
 }
 
 /* ---- one item ---- */
@@ -290,9 +295,11 @@ static int remove_gone(struct import *import)
 {
 	struct filelist list;
 	int status = filelist_init(&list, "the database", import->reader, INT64_MAX);
-	for (size_t i = 0; i < list.n && !status; i++)
-		if (is_to_go(import, &list.files[i]))
+	for (size_t i = 0; i < list.n && !status; i++) {
+		status = interrupt_check(UNDONE);
+		if (!status && is_to_go(import, &list.files[i]))
 			status = remove_one(import, &list.files[i]);
+	}
 	filelist_finish(&list);
 	return status;
 }
@@ -342,7 +349,9 @@ static int import_items(struct import *import)
 	choose_dirs(import);
 	progress_init(&progress, "importing", (int64_t)import->walk.n);
 	for (size_t i = 0; i < import->walk.n && !status; i++) {
-		status = import_item(import, &import->walk.items[i]);
+		status = interrupt_check(UNDONE);
+		if (!status)
+			status = import_item(import, &import->walk.items[i]);
 		progress_show(&progress, (int64_t)i + 1);
 	}
 	if (!status && import->remove)
@@ -392,6 +401,7 @@ static int import_all(struct import *import, struct store *store)
 			return CLI_FAILURE;
 	if (store_begin(store, &origin, -1, &import->txn))
 		return cli_fail("%s: %s", store_url(store), store_error());
+	interrupt_catch();
 	import->reader = store_txn_reader(import->txn);
 	int status = import_items(import);
 	if (status || import->dry_run) {
@@ -403,7 +413,8 @@ static int import_all(struct import *import, struct store *store)
 	if (import->record.there) {
 		status = note_gone(import);
 		if (!status)
-			status = record_save(&import->fresh, import->dir, store_uuid(store));
+			status = record_save(&import->fresh, import->dir, store_uuid(store),
+				"the files were imported");
 	}
 	return status ? status : report(import);
 }

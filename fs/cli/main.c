@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* pymodfs: picks the subcommand. Each one is a file of its own; what they have in common is in command.c. */
 #include "cli.h"
+#include "interrupt.h"
 #include "output.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -34,6 +36,7 @@ static bool failed;         /* and why has been said */
 __attribute__((format(printf, 1, 0))) static void say(const char *format, va_list args)
 {
 	fflush(stdout);
+	progress_hide();
 	fprintf(stderr, "pymodfs%s%s: ", current ? " " : "", current ? current : "");
 	vfprintf(stderr, format, args);
 }
@@ -123,6 +126,7 @@ static int run_command(int argc, char **argv)
 		status = command->finds ? CLI_USAGE : CLI_FAILURE;
 	}
 	output_end();
+	interrupt_end(status);
 	return status;
 }
 

@@ -32,7 +32,7 @@ static void help(FILE *out)
 			o->value ? o->value : "");
 		fprintf(out, "  %-19s  %s\n", text, o->help);
 	}
-	fputs("What mount(8) and systemd keep for themselves (nofail, user, x-...) is passed "
+	fputs("\nWhat mount(8) and systemd keep for themselves (nofail, user, x-...) is passed "
 	      "over.\n",
 		out);
 }

@@ -82,12 +82,19 @@ static const char *pager_command(void)
 	return *command && strcmp(command, "cat") != 0 ? command : NULL;
 }
 
-/* The reader has gone: there is nobody to tell. */
-static void leave(int signal_number)
+/*
+ * SIGPIPE: the reader has gone, and there is nobody to tell. SIGINT: the pager goes on with what it has, and has the terminal
+ * until its user leaves it.
+ */
+static void leave(int number)
 {
+	close(STDOUT_FILENO);
 	if (pager > 0)
 		waitpid(pager, NULL, 0);
-	_exit(0);
+	if (number == SIGPIPE)
+		_exit(0);
+	signal(number, SIG_DFL);
+	raise(number);
 }
 
 static int spawn_pager(const char *command, int input, pid_t *ret_pid)
@@ -121,6 +128,7 @@ void output_begin(void)
 		pager = 0;
 	} else {
 		signal(SIGPIPE, leave);
+		signal(SIGINT, leave);
 		fflush(stdout);
 		dup2(ends[1], STDOUT_FILENO);
 	}

@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One line, drawn anew at most 20 times a second, that appears after a tenth of a second when the pace
- * so far says that the whole will take over a second. No state but the struct.
+ * so far says that the whole will take over a second. It never fills the terminal's line, so that the cursor stays in it. Beside the struct
+ * there is the width of what stands on the terminal now.
  */
 #include "progress.h"
 
+#include "interrupt.h"
+#include "wrap.h"
+
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MS INT64_C(1000000)
-#define BAR_WIDTH 40
+#define BAR_MAX 40
+#define BAR_MIN 5
+
+static int drawn_width; /* 0: no bar is there */
 
 static int64_t now_ns(void)
 {
@@ -31,14 +40,27 @@ void progress_init(struct progress *progress, const char *what, int64_t total)
 
 static void draw(const struct progress *progress, int64_t done)
 {
-	char bar[BAR_WIDTH + 1];
+	char bar[BAR_MAX + 4] = "", counts[64];
 	int64_t total = progress->total > 0 ? progress->total : 1;
-	for (int i = 0; i < BAR_WIDTH; i++)
-		bar[i] = i < done * BAR_WIDTH / total ? '#' : '.';
-	bar[BAR_WIDTH] = '\0';
-	fprintf(stderr, "\r%s [%s] %3d%% %lld/%lld", progress->what, bar, (int)(done * 100 / total),
+	int columns = wrap_columns(STDERR_FILENO);
+	int size = snprintf(counts, sizeof(counts), " %3d%% %lld/%lld", (int)(done * 100 / total),
 		(long long)done, (long long)progress->total);
-	fflush(stderr);
+	int room = columns - 1 - (int)strlen(progress->what) - size - (int)strlen(" []");
+	int width = room > BAR_MAX ? BAR_MAX : room;
+	if (width >= BAR_MIN) {
+		memcpy(bar, " [", 2);
+		for (int i = 0; i < width; i++)
+			bar[i + 2] = i < done * width / total ? '#' : '.';
+		bar[width + 2] = ']';
+	}
+	drawn_width = fprintf(stderr, "\r%s%s%s", progress->what, bar, counts) - 1;
+}
+
+void progress_hide(void)
+{
+	if (drawn_width > 0)
+		fprintf(stderr, "\r%*s\r", drawn_width, "");
+	drawn_width = 0;
 }
 
 void progress_show(struct progress *progress, int64_t done)
@@ -55,11 +77,12 @@ void progress_show(struct progress *progress, int64_t done)
 	draw(progress, done);
 }
 
-void progress_count(void *arg, int64_t done, int64_t total)
+int progress_count(void *arg, int64_t done, int64_t total)
 {
 	struct progress *progress = arg;
 	progress->total = total;
 	progress_show(progress, done);
+	return interrupt_is_noted() ? -EINTR : 0;
 }
 
 void progress_finish(struct progress *progress, bool complete)
@@ -68,6 +91,8 @@ void progress_finish(struct progress *progress, bool complete)
 		return;
 	if (complete)
 		draw(progress, progress->total);
-	fputc('\n', stderr);
+	if (drawn_width)
+		fputc('\n', stderr);
+	drawn_width = 0;
 	progress->visible = false;
 }

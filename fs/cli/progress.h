@@ -12,11 +12,15 @@ struct progress {
 	bool terminal, visible;
 };
 
+/* One at a time. */
+
 /* Nothing shows unless stderr is a terminal and the work looks like taking over a second. */
 void progress_init(struct progress *progress, const char *what, int64_t total);
 void progress_show(struct progress *progress, int64_t done);
-/* The same where the whole is known later; a store_progress_fn. */
-void progress_count(void *progress, int64_t done, int64_t total);
+/* The same where the whole is known later; a store_progress_fn that ends the work after a signal (interrupt.h): -EINTR. */
+int progress_count(void *progress, int64_t done, int64_t total);
+/* Takes the bar away, if there is one, until it is drawn anew: something else is about to be printed. */
+void progress_hide(void);
 /* Ends the line of a bar that is visible; at 100 % if the work was done. */
 void progress_finish(struct progress *progress, bool complete);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* pymodfs prune: forgets old contents, in one transaction. What the log says of them stays. */
 #include "cli.h"
+#include "interrupt.h"
+#include "progress.h"
 #include "store.h"
 
 #include <jansson.h>
@@ -39,12 +41,18 @@ static int prune_store(struct prune *prune, struct store *store)
 		.keep = prune->keep.value,
 	};
 	struct store_txn *txn;
+	struct progress progress;
 	int64_t versions, bytes, change;
 	if (store_begin(store, &origin, -1, &txn))
 		return cli_fail("%s: %s", store_url(store), store_error());
-	if (store_forget(txn, &which, &versions, &bytes)) {
-		int status =
-			cli_fail("%s: %s; nothing was forgotten", store_url(store), store_error());
+	interrupt_catch();
+	progress_init(&progress, "forgetting", 1);
+	int err = store_forget(txn, &which, progress_count, &progress, &versions, &bytes);
+	progress_finish(&progress, !err);
+	int status = interrupt_check("nothing was forgotten");
+	if (err && !status)
+		status = cli_fail("%s: %s; nothing was forgotten", store_url(store), store_error());
+	if (status) {
 		store_abort(txn);
 		return status;
 	}

@@ -49,6 +49,20 @@ int record_add(
 	return 0;
 }
 
+int record_add_missing(struct record *record, const struct record *other)
+{
+	size_t n = record->n;
+	int status = 0;
+	sort(record);
+	for (size_t i = 0; i < other->n && !status; i++) {
+		const struct record_entry *entry = &other->entries[i];
+		if (!n || !bsearch(entry, record->entries, n, sizeof(*entry), compare))
+			status = record_add(
+				record, entry->path, entry->version, entry->size, entry->mtime);
+	}
+	return status;
+}
+
 void record_finish(struct record *record)
 {
 	for (size_t i = 0; i < record->n; i++)
@@ -145,6 +159,7 @@ static int write_lines(const struct record *record, const char *file, const char
 	FILE *out = fopen(file, "we");
 	if (!out)
 		return -errno;
+	errno = 0;
 	fprintf(out, HEAD "%s\n", uuid);
 	for (size_t i = 0; i < record->n; i++) {
 		const struct record_entry *entry = &record->entries[i];
@@ -153,8 +168,10 @@ static int write_lines(const struct record *record, const char *file, const char
 		write_path(out, entry->path);
 		putc('\n', out);
 	}
-	int failed = ferror(out);
-	return fclose(out) || failed ? -EIO : 0;
+	int err = fflush(out) || ferror(out) ? -errno : 0;
+	if (fclose(out) && !err)
+		err = -errno;
+	return err;
 }
 
 /* Written beside it and renamed onto it. */
@@ -172,14 +189,14 @@ static int replace_file(const struct record *record, const char *file, const cha
 	return err;
 }
 
-int record_save(struct record *record, const char *dir, const char *uuid)
+int record_save(struct record *record, const char *dir, const char *uuid, const char *words)
 {
 	char *file;
 	if (asprintf(&file, "%s/%s", dir, RECORD_NAME) < 0)
 		return cli_fail("out of memory");
 	sort(record);
 	int err = replace_file(record, file, uuid);
-	int status = err ? cli_fail("%s: %s", file, strerror(-err)) : 0;
+	int status = err ? cli_fail("%s: %s; %s", file, strerror(-err), words) : 0;
 	free(file);
 	return status;
 }

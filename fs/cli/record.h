@@ -34,8 +34,10 @@ const struct record_entry *record_find(const struct record *record, const char *
 /* Entries may be added in any order; a path once. */
 int record_add(
 	struct record *record, const char *path, int64_t version, int64_t size, int64_t mtime);
-/* Replaces the directory's; all of it or nothing. */
-int record_save(struct record *record, const char *dir, const char *uuid);
+/* Adds those entries of another, loaded one that it has none for. */
+int record_add_missing(struct record *record, const struct record *other);
+/* Replaces the directory's; all of it or nothing. words: what has been done all the same when that fails. */
+int record_save(struct record *record, const char *dir, const char *uuid, const char *words);
 void record_finish(struct record *record);
 
 /*

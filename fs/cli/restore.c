@@ -251,7 +251,10 @@ const struct cli_command cmd_restore = {
 		 "last one. With --generation, everything becomes what it was, in one transaction. "
 		 "`pymodfs log` tells\n"
 		 "versions and generations. It is a change like any other: what it replaces stays "
-		 "in the history.\n",
+		 "in the history.\n\n"
+		 "Owners and modes are not in the history. What is there keeps those that it has; "
+		 "what comes back has none of its own: it shows as the mount's owner's, with the "
+		 "mode of a new file.\n",
 	.options = options,
 	.size = sizeof(struct restore),
 	.min = 1,

@@ -8,6 +8,7 @@
  * those of now; what comes back has none of its own. One thread.
  */
 #include "cli.h"
+#include "interrupt.h"
 #include "past.h"
 #include "progress.h"
 #include "restore.h"
@@ -21,13 +22,20 @@ struct all {
 	struct store_reader *reader;
 	struct filelist then, now;
 	struct progress progress;
-	int64_t seen;
+	int64_t done;
 	struct restore_sum *sum;
 };
 
 static int fail(const struct filelist_file *file)
 {
 	return cli_fail("%s: %s; nothing has changed", file->path, store_error());
+}
+
+/* One item more; ends the work after a signal. */
+static int count(struct all *all)
+{
+	progress_show(&all->progress, ++all->done);
+	return interrupt_check("nothing has changed");
 }
 
 static bool is_dir(const struct filelist_file *file)
@@ -65,17 +73,19 @@ static int remove_one(const struct all *all, const struct filelist_file *file)
 }
 
 /* Files first, then directories from below: a path is behind that of the directory it is in. */
-static int remove_new(const struct all *all)
+static int remove_new(struct all *all)
 {
-	for (size_t i = 0; i < all->now.n; i++)
-		if (!is_dir(&all->now.files[i]) && is_to_go(all, &all->now.files[i]) &&
-			remove_one(all, &all->now.files[i]))
-			return CLI_FAILURE;
-	for (size_t i = all->now.n; i > 0; i--)
-		if (is_dir(&all->now.files[i - 1]) && is_to_go(all, &all->now.files[i - 1]) &&
-			remove_one(all, &all->now.files[i - 1]))
-			return CLI_FAILURE;
-	return 0;
+	int status = 0;
+	for (size_t i = 0; i < all->now.n && !status; i++) {
+		if (!is_dir(&all->now.files[i]) && is_to_go(all, &all->now.files[i]))
+			status = remove_one(all, &all->now.files[i]);
+		if (!status)
+			status = count(all);
+	}
+	for (size_t i = all->now.n; i > 0 && !status; i--)
+		if (is_dir(&all->now.files[i - 1]) && is_to_go(all, &all->now.files[i - 1]))
+			status = remove_one(all, &all->now.files[i - 1]);
+	return status;
 }
 
 static int make_dirs(const struct all *all)
@@ -113,7 +123,6 @@ static int bring_back(
 static int bring_all_back(struct all *all)
 {
 	int status = 0;
-	progress_init(&all->progress, "restoring", (int64_t)all->then.n);
 	for (size_t i = 0; i < all->then.n && !status; i++) {
 		const struct filelist_file *then = &all->then.files[i];
 		const struct filelist_file *now = filelist_find(&all->now, then->path);
@@ -121,8 +130,20 @@ static int bring_all_back(struct all *all)
 			now = NULL;
 		if (!is_dir(then))
 			status = bring_back(all, then, now);
-		progress_show(&all->progress, (int64_t)i + 1);
+		if (!status)
+			status = count(all);
 	}
+	return status;
+}
+
+static int restore(struct all *all)
+{
+	progress_init(&all->progress, "restoring", (int64_t)(all->now.n + all->then.n));
+	int status = remove_new(all);
+	if (!status)
+		status = make_dirs(all);
+	if (!status)
+		status = bring_all_back(all);
 	progress_finish(&all->progress, !status);
 	return status;
 }
@@ -148,6 +169,7 @@ static int check_kept(const struct all *all)
 int restore_all(struct store_txn *txn, const char *generation, struct restore_sum *ret_sum)
 {
 	struct all all = {.txn = txn, .reader = store_txn_reader(txn), .sum = ret_sum};
+	interrupt_catch();
 	int status = past_generation(all.reader, generation, &ret_sum->generation);
 	if (status)
 		return status;
@@ -157,11 +179,7 @@ int restore_all(struct store_txn *txn, const char *generation, struct restore_su
 	if (!status)
 		status = check_kept(&all);
 	if (!status)
-		status = remove_new(&all);
-	if (!status)
-		status = make_dirs(&all);
-	if (!status)
-		status = bring_all_back(&all);
+		status = restore(&all);
 	filelist_finish(&all.now);
 	filelist_finish(&all.then);
 	return status;

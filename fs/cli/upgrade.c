@@ -4,6 +4,7 @@
  * transaction does it all; so whatever happens there is either the old state or the new one. One thread.
  */
 #include "cli.h"
+#include "interrupt.h"
 #include "progress.h"
 #include "store.h"
 
@@ -40,6 +41,8 @@ static int copy(struct store *store, const char *file)
 	progress_init(&progress, "copying", 1);
 	int err = store_backup(store, file, progress_count, &progress);
 	progress_finish(&progress, !err);
+	if (err == -EINTR)
+		return interrupt_check("nothing has changed");
 	if (err)
 		return cli_fail("%s; nothing has changed", store_error());
 	return 0;
@@ -55,6 +58,7 @@ static int upgrade_store(const struct upgrade *upgrade, struct store *store)
 			(long long)store_schema_wanted());
 		return 0;
 	}
+	interrupt_catch();
 	status = name_backup(upgrade, store, &file);
 	if (!status && file)
 		status = copy(store, file);

@@ -56,6 +56,9 @@ static const char *const texts[N_SQL] = {
 			   "= $2 UNION ALL"
 			   " SELECT n.id FROM below b JOIN pymodfs_node n ON n.parent = b.id) "
 			   "SELECT id FROM below)"),
+	[SQL_FORGET_CONTENTS] = ("UPDATE pymodfs_version SET content = NULL WHERE id IN"
+				 " (SELECT value::bigint FROM"
+				 " json_array_elements_text($1::json))"),
 };
 
 /* ?1 becomes $1; bytes are compared by another name. */

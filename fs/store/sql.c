@@ -252,9 +252,10 @@ static const char *const texts[N_SQL] = {
 		"DELETE FROM pymodfs_change WHERE id > ?1 AND ((dir = ?2 AND base = ?3)"
 		" OR dir = ?4 OR (dir > ?4 || '/' AND dir < ?4 || '0'))",
 
-	[SQL_COUNT_OLD] = "SELECT count(*), CAST(coalesce(sum(p.size), 0) AS BIGINT)" OLD_CONTENTS,
-	[SQL_FORGET_OLD] = "UPDATE pymodfs_version SET content = NULL WHERE id IN"
-			   " (SELECT p.id" OLD_CONTENTS ")",
+	[SQL_OLD_CONTENTS] = "SELECT p.id, p.size" OLD_CONTENTS,
+	/* ?1 is a JSON array of ids. */
+	[SQL_FORGET_CONTENTS] = "UPDATE pymodfs_version SET content = NULL WHERE id IN"
+				" (SELECT value FROM json_each(?1))",
 };
 
 const char *sql_text(enum sql sql)

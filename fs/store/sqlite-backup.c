@@ -49,12 +49,15 @@ static int copy_pages(sqlite3 *from, sqlite3 *to, store_progress_fn *fn, void *a
 	sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
 	if (!backup)
 		return sqlite_fail(to, sqlite3_errcode(to));
-	while ((code = sqlite3_backup_step(backup, fn ? PAGES : -1)) == SQLITE_OK) {
+	int stop = 0;
+	while (!stop && (code = sqlite3_backup_step(backup, fn ? PAGES : -1)) == SQLITE_OK) {
 		int total = sqlite3_backup_pagecount(backup);
 		if (fn)
-			fn(arg, total - sqlite3_backup_remaining(backup), total);
+			stop = fn(arg, total - sqlite3_backup_remaining(backup), total);
 	}
 	int end = sqlite3_backup_finish(backup);
+	if (stop)
+		return stop;
 	if (code == SQLITE_DONE && end == SQLITE_OK)
 		return 0;
 	return sqlite_fail(to, end != SQLITE_OK ? end : code);

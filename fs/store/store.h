@@ -278,9 +278,9 @@ int store_hidden(struct store_reader *reader, int (*fn)(void *arg, const char *n
 /*
  * Copies the database as it is at one moment into a new file, durably, while others write. -EEXIST when the file is
  * there, which is left alone; -ENOTSUP where the database has tools of its own for it. fn, if there is one, is told now and then how
- * much of how much is done.
+ * much of how much is done; a value other than 0 ends it, with nothing left behind, and is returned.
  */
-typedef void store_progress_fn(void *arg, int64_t done, int64_t total);
+typedef int store_progress_fn(void *arg, int64_t done, int64_t total);
 int store_backup(struct store *store, const char *file, store_progress_fn *fn, void *arg);
 /* Calls fn(words) for each damage that the database itself finds. Reads all of it. */
 int store_check(struct store *store, int (*fn)(void *arg, const char *words), void *arg);
@@ -383,10 +383,11 @@ struct store_prune {
 
 /*
  * Forgets old contents; what the log says of them stays. The content that a file has now is never one of them. *ret_versions, *ret_bytes:
- * how many, and how large they are together.
+ * how many, and how large they are together. fn, if there is one, is told how many of how many are forgotten; a value other than 0 ends
+ * it and is returned: the transaction is to be aborted then.
  */
-int store_forget(struct store_txn *txn, const struct store_prune *prune, int64_t *ret_versions,
-	int64_t *ret_bytes);
+int store_forget(struct store_txn *txn, const struct store_prune *prune, store_progress_fn *fn,
+	void *arg, int64_t *ret_versions, int64_t *ret_bytes);
 
 /* ---- seeing the commits of others ---- */
 
