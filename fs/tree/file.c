@@ -437,13 +437,11 @@ static bool close_is_save(const struct close_facts *facts, const struct tree_cal
 	*ret_killed = facts->module && facts->only && caller_is_killed(caller->tid);
 	if (*ret_killed)
 		return false;
-	if (!facts->only)
-		return true;
 	/* A child has inherited it, and who opened it is going to close it too. */
 	if (caller_process(caller->tid) != opener &&
 		caller_has_duplicate(opener, facts->name, facts->inos, 2))
 		return false;
-	return !caller_has_duplicate(caller->tid, facts->name, facts->inos, 2);
+	return !facts->only || !caller_has_duplicate(caller->tid, facts->name, facts->inos, 2);
 }
 
 void tree_flush(struct tree *tree, const struct tree_caller *caller, struct tree_file *file,
