@@ -24,6 +24,7 @@
 #include "url.h"
 
 #define FOREVER (10 * 365 * 86400.0)
+#define SERVER_SILENCE_MS 10000 /* nobody else is answered while the session waits for one answer */
 #define CONNECTIONS \
 	4 /* those that read or write: the session's, the writer's two, the publisher's */
 
@@ -62,6 +63,7 @@ static int open_store(struct mount *mount, const struct mount_options *options)
 	struct store_options store_options = {
 		.read_only = options->read_only,
 		.busy_timeout_ms = options->busy_timeout_ms,
+		.silence_ms = SERVER_SILENCE_MS,
 		.cache_max = options->cache_max / CONNECTIONS,
 	};
 	int r = store_open(options->url, &store_options, &mount->store);

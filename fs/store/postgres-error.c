@@ -40,5 +40,7 @@ int postgres_fail(PGconn *connection, const PGresult *result)
 	const char *words = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	if (!words)
 		words = connection ? PQerrorMessage(connection) : "out of memory";
+	if (!*words)
+		words = "the server does not answer";
 	return store_fail(errno_for(PQresultErrorField(result, PG_DIAG_SQLSTATE)), "%s", words);
 }

@@ -51,6 +51,9 @@ int postgres_execute(PGconn *connection, const char *text)
  */
 int postgres_prepare_session(PGconn *connection)
 {
+	if (PQsetnonblocking(
+		    connection, 1)) /* for postgres_answer(); PQexec() waits all the same */
+		return postgres_fail(connection, NULL);
 	return postgres_execute(connection, "SET enable_seqscan = off; SET jit = off");
 }
 

@@ -20,6 +20,8 @@
 #include <string.h>
 
 #define VALUES_MAX 8
+#define RETRY_MS 1000
+#define TRANSACTION_PATIENCE 6 /* times what an answer outside one may take */
 
 struct postgres_row {
 	struct db_row row;
@@ -45,9 +47,24 @@ static int fail(struct postgres_db *db, const PGresult *result)
 	return postgres_fail(db->connection, result);
 }
 
-static int execute(struct postgres_db *db, const char *text)
+/* How long the server may be silent. What is done in a transaction may take it longer. */
+static int silence_ms(const struct postgres_db *db)
 {
-	PGresult *result = PQexec(db->connection, text);
+	int limit = db->db.store->options.silence_ms;
+	return !limit ? -1 : in_transaction(db) ? limit * TRANSACTION_PATIENCE : limit;
+}
+
+/* more_ms: it may wait for a lock for that long. */
+static PGresult *ask(struct postgres_db *db, const char *text, int more_ms)
+{
+	int limit = silence_ms(db);
+	return postgres_answer(db->connection, PQsendQuery(db->connection, text),
+		limit < 0 ? limit : limit + more_ms);
+}
+
+static int execute(struct postgres_db *db, const char *text, int more_ms)
+{
+	PGresult *result = ask(db, text, more_ms);
 	ExecStatusType status = PQresultStatus(result);
 	int err = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : fail(db, result);
 	PQclear(result);
@@ -59,7 +76,9 @@ static int prepare(struct postgres_db *db, enum sql sql, const char *name)
 	char *text = postgres_sql_text(sql, &db->db.store->setting);
 	if (!text)
 		return store_fail(-ENOMEM, "out of memory");
-	PGresult *result = PQprepare(db->connection, name, text, 0, NULL);
+	int limit = silence_ms(db);
+	PGresult *result = postgres_answer(
+		db->connection, PQsendPrepare(db->connection, name, text, 0, NULL), limit);
 	int err = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : fail(db, result);
 	PQclear(result);
 	free(text);
@@ -104,8 +123,10 @@ static int run_once(struct postgres_db *db, enum sql sql, const struct db_value 
 		err = prepare(db, sql, name);
 	if (err)
 		return err;
-	PGresult *result = PQexecPrepared(
+	int limit = silence_ms(db);
+	int sent = PQsendQueryPrepared(
 		db->connection, name, (int)n_values, bound.values, bound.lengths, bound.formats, 1);
+	PGresult *result = postgres_answer(db->connection, sent, limit);
 	ExecStatusType status = PQresultStatus(result);
 	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
 		err = fail(db, result);
@@ -116,14 +137,21 @@ static int run_once(struct postgres_db *db, enum sql sql, const struct db_value 
 	return 0;
 }
 
+/* Where it takes seconds to fail not more often than each second, since others wait meanwhile. */
 static int reconnect(struct postgres_db *db)
 {
-	PQreset(db->connection);
-	db->lost = false;
-	memset(db->prepared, 0, sizeof(db->prepared));
-	if (PQstatus(db->connection) != CONNECTION_OK)
+	if (store_now_ms() < db->retry)
 		return postgres_fail(db->connection, NULL);
-	return postgres_prepare_session(db->connection);
+	int64_t begun = store_now_ms();
+	PQreset(db->connection);
+	memset(db->prepared, 0, sizeof(db->prepared));
+	int err = PQstatus(db->connection) == CONNECTION_OK
+			  ? postgres_prepare_session(db->connection)
+			  : postgres_fail(db->connection, NULL);
+	db->lost = err != 0;
+	int64_t now = store_now_ms();
+	db->retry = err && now - begun > RETRY_MS / 2 ? now + RETRY_MS : 0;
+	return err;
 }
 
 static int postgres_run(struct db *base, enum sql sql, const struct db_value *values,
@@ -132,7 +160,7 @@ static int postgres_run(struct db *base, enum sql sql, const struct db_value *va
 	struct postgres_db *db = (struct postgres_db *)base;
 	PGresult *result = NULL;
 	bool transaction = in_transaction(db);
-	int err = run_once(db, sql, values, n_values, &result);
+	int err = db->lost && !transaction ? -EIO : run_once(db, sql, values, n_values, &result);
 	if (err && !transaction && db->lost) {
 		err = reconnect(db);
 		if (!err)
@@ -152,16 +180,16 @@ static void postgres_rollback(struct db *base)
 {
 	struct postgres_db *db = (struct postgres_db *)base;
 	if (in_transaction(db))
-		PQclear(PQexec(db->connection, "ROLLBACK"));
+		PQclear(ask(db, "ROLLBACK", 0));
 }
 
 static int begin(struct postgres_db *db, const char *text)
 {
-	int err = execute(db, text);
+	int err = db->lost ? -EIO : execute(db, text, 0);
 	if (err && db->lost) {
 		err = reconnect(db);
 		if (!err)
-			err = execute(db, text);
+			err = execute(db, text, 0);
 	}
 	return err;
 }
@@ -188,7 +216,7 @@ static int postgres_begin_write(struct db *base, int timeout_ms)
 		timeout_ms > 0 ? timeout_ms : 1);
 	int err = begin(db, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
 	if (!err)
-		err = execute(db, text);
+		err = execute(db, text, timeout_ms);
 	if (err)
 		postgres_rollback(base);
 	return err;
@@ -197,7 +225,7 @@ static int postgres_begin_write(struct db *base, int timeout_ms)
 static int postgres_commit(struct db *base)
 {
 	struct postgres_db *db = (struct postgres_db *)base;
-	PGresult *result = PQexec(db->connection, "COMMIT");
+	PGresult *result = ask(db, "COMMIT", 0);
 	int err = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : fail(db, result);
 	/* After a failed statement COMMIT succeeds in rolling back. */
 	if (!err && strcmp(PQcmdStatus(result), "COMMIT"))

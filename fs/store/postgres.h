@@ -11,7 +11,8 @@ struct postgres_db {
 	struct db db;
 	PGconn *connection;
 	bool prepared[N_SQL];
-	bool lost; /* the last failure was the connection's */
+	bool lost;     /* the last failure was the connection's */
+	int64_t retry; /* store_now_ms(): after a failure, not to be connected again before */
 	int64_t affected;
 };
 
@@ -19,6 +20,14 @@ struct postgres_db {
 
 /* The errno and words of a failed result; of the connection where result says nothing. */
 int postgres_fail(PGconn *connection, const PGresult *result);
+
+/* ---- postgres-answer.c ---- */
+
+/*
+ * The last result of what was sent (sent: what PQsend...() returned), as PQexec() gives it. NULL: there is none, since the connection is lost or
+ * the server was silent for that long (-1: there is no limit); then the connection is of no use any more.
+ */
+PGresult *postgres_answer(PGconn *connection, int sent, int silence_ms);
 
 /* ---- postgres-open.c ---- */
 

@@ -148,6 +148,7 @@ struct store_options {
 	bool read_only;
 	bool old_too; /* a schema of before is no error: for what reads alone, and upgrades */
 	int busy_timeout_ms; /* how long a writer waits for another one's lock; default 5000 */
+	int silence_ms; /* after which a server is taken for gone; several times that in a transaction; 0: never */
 	size_t cache_max; /* bytes of the database's pages that each connection may keep; 0: the engine's default */
 };
 

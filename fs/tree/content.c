@@ -31,6 +31,8 @@ struct content *content_open(struct tree *tree, const struct store_node *node)
 			return NULL;
 		}
 	}
+	if (!content->node.id) /* it was opened while the store could not be asked */
+		content->node = *node;
 	content->files++;
 	return content;
 }

@@ -37,12 +37,30 @@ static struct tree_file *file_create(struct tree *tree, struct content *content,
 	return file;
 }
 
+/*
+ * What has to be known of a version to open it. Where the store can't be asked it is opened all the same for who only reads: what the
+ * kernel has cached of it holds for ever.
+ */
+static int find_version(struct store_reader *reader, uint64_t ino, int flags,
+	struct store_node *ret_node, bool *ret_there)
+{
+	int r = store_get_version(reader, ino_get_id(ino), ret_node, ret_there);
+	if (r == -EIO && !wants_write(flags)) {
+		*ret_node = (struct store_node){.id = 0, .kind = STORE_MODULE};
+		*ret_there = true;
+		r = 0;
+	}
+	if (r == 0)
+		ret_node->version = ino_get_id(ino);
+	return r;
+}
+
 static int open_version(struct tree *tree, struct store_reader *reader,
 	const struct tree_caller *caller, uint64_t ino, int flags, struct tree_file **ret_file)
 {
 	struct store_node node;
 	bool there;
-	int r = store_get_version(reader, ino_get_id(ino), &node, &there);
+	int r = find_version(reader, ino, flags, &node, &there);
 	if (wants_write(flags) && (r == 0 || r == -ESTALE))
 		return ticket_send_back(tree, caller, r == 0 ? node.id : TICKET_ANY,
 			flags & O_TRUNC ? TICKET_TRUNCATE : TICKET_WRITE);

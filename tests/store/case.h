@@ -27,6 +27,7 @@ struct test_case {
 	const char *name;
 	case_fn *run;
 	bool sqlite; /* needs SQLite, for its statements or for what it is about */
+	bool server; /* needs a server */
 };
 
 /* One table a file; each ends with an empty entry. */

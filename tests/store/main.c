@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * store_test CASE DIR runs one case in the empty directory DIR, or in the empty database that DIR names when
- * it is a URL; store_test --list names them all, store_test --portable those that run on any engine.
+ * it is a URL; store_test --list names those that run on SQLite, store_test --server those that run on a server.
  */
 #include "case.h"
 #include "init.h"
@@ -35,7 +35,8 @@ int main(int argc, char **argv)
 {
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		for (const struct test_case *test = tables[i]; test->name; test++) {
-			if (argc == 2 && (!strcmp(argv[1], "--list") || !test->sqlite)) {
+			if (argc == 2 &&
+				!(strcmp(argv[1], "--list") ? test->sqlite : test->server)) {
 				puts(test->name);
 			} else if (argc == 3 && !strcmp(argv[1], test->name)) {
 				run_case(test, argv[2]);

@@ -15,7 +15,7 @@ def setUpModule():
 
 
 class PostgresStoreTest(unittest.TestCase):
-    """Filled below: one test for each case that runs on any engine."""
+    """Filled below: one test for each case that runs on a server."""
 
 
 def _add(number, case):
@@ -26,7 +26,7 @@ def _add(number, case):
     setattr(PostgresStoreTest, f'test_{case}', test)
 
 
-for _number, _case in enumerate(subprocess.run([PROGRAM, '--portable'], env=environment(), capture_output=True, text=True,
+for _number, _case in enumerate(subprocess.run([PROGRAM, '--server'], env=environment(), capture_output=True, text=True,
                                                check=True).stdout.split()):
     _add(_number, _case)
 

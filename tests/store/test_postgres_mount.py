@@ -88,6 +88,7 @@ class PostgresMountTest(TestCase):
         try:
             file.seek(0)
             self.assertEqual(file.read(), 'V = 1\n')
+            self.assertEqual((self.mnt / 'a.py').read_text(), 'V = 1\n')  # opened anew, from the kernel's cache
             with self.assertRaises(OSError) as caught:
                 (self.mnt / 'a.py').write_text('V = 2\n')
             self.assertEqual(caught.exception.errno, errno.EIO)

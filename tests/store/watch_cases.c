@@ -3,6 +3,7 @@
 #include "case.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,9 +102,51 @@ static void test_no_commit_of_a_quick_row_is_missed(struct env *env)
 	store_watch_destroy(watch);
 }
 
+/* Stops the process of the server that serves the youngest connection. */
+static pid_t stop_youngest(struct env *env)
+{
+	pid_t pid =
+		(pid_t)sql_number(env, "SELECT pid FROM pg_stat_activity WHERE application_name = "
+				       "'pymodfs' AND datname = current_database() "
+				       "ORDER BY backend_start DESC LIMIT 1");
+	CHECK_INT(kill(pid, SIGSTOP), 0);
+	return pid;
+}
+
+/* It is taken for gone: a read is asked again of the next one, a transaction is over. */
+static void test_a_server_that_is_silent_holds_nobody_up(struct env *env)
+{
+	struct store_options options = {.busy_timeout_ms = 200, .silence_ms = 400};
+	struct store_reader *reader;
+	struct store_node node;
+	struct store *store;
+	CHECK_INT(store_open(env->path, &options, &store), 0);
+	CHECK_INT(store_reader_create(store, &reader), 0);
+	pid_t pid = stop_youngest(env);
+	CHECK_INT(store_get_node(reader, STORE_ROOT, &node), 0);
+	CHECK_INT(kill(pid, SIGCONT), 0);
+
+	struct store_txn *txn;
+	CHECK_INT(store_begin(store, NULL, -1, &txn), 0);
+	pid = stop_youngest(env);
+	CHECK_INT(store_create(txn, STORE_ROOT, "a.bin", STORE_FILE, NULL, "a", 1, &node), -EIO);
+	store_abort(txn);
+	CHECK_INT(store_begin(store, NULL, -1, &txn), -EBUSY); /* that process has the lock still */
+	CHECK_INT(kill(pid, SIGCONT), 0);
+	CHECK_INT(store_begin(store, NULL, 30000, &txn), 0);
+	CHECK_INT(store_create(txn, STORE_ROOT, "b.bin", STORE_FILE, NULL, "b", 1, &node), 0);
+	commit(txn);
+	CHECK_INT(store_lookup(reader, STORE_ROOT, "a.bin", &node), -ENOENT);
+	CHECK_INT(store_lookup(reader, STORE_ROOT, "b.bin", &node), 0);
+	store_reader_destroy(reader);
+	store_close(store);
+}
+
 const struct test_case watch_cases[] = {
 	{"commits_of_other_processes_are_seen", test_commits_of_other_processes_are_seen},
 	{"a_wake_up_ends_the_wait", test_a_wake_up_ends_the_wait},
 	{"no_commit_of_a_quick_row_is_missed", test_no_commit_of_a_quick_row_is_missed},
+	{"a_server_that_is_silent_holds_nobody_up", test_a_server_that_is_silent_holds_nobody_up,
+		.server = true},
 	{0},
 };
