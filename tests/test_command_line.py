@@ -97,6 +97,22 @@ class MistakeTest(TestCase):
     def test_what_has_no_likeness_gets_no_guess(self):
         self.assertNotIn('did you mean', self.assert_refused('xyzzy', names='xyzzy', status=2))
         self.assertNotIn('did you mean', self.assert_refused('log', '--quux', names='--quux', status=2))
+        self.assertNotIn('did you mean', self.assert_refused('help', 'foo', names='no help on foo', status=2))
+
+    def test_words_that_are_no_module_or_database_are_told_so(self):
+        db = self.database({'m': ''})
+        self.assert_refused('show', db.path, '', names='empty word', status=2)
+        self.assert_refused('log', db.path, 'm@1', names='name the module alone', status=2)
+        self.assert_refused('log', 'mysql://host/x', names='only postgresql://')
+
+    def test_a_help_fits_the_terminal(self):
+        for words in (['mount', '--help'], ['help', 'history'], ['restore', '--help'], ['--help']):
+            self.assertLessEqual(max(map(len, pymodfs(*words).stdout.splitlines())), 80)
+        terminal = self.process(Terminal('sh', '-c', f'{PYMODFS} import --help; read line', width=40, height=60))
+        terminal.wait_screen('this text')
+        lines = terminal.screen().splitlines()
+        self.assertIn('  --skip-conflicts', lines)
+        self.assertIn('        where both changed, leave the', lines)
 
     def test_options_that_lack_or_have_a_value_are_named(self):
         self.assert_refused('log', '--limit', names='--limit needs a value', status=2)

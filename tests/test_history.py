@@ -609,7 +609,10 @@ class HelpTest(TestCase):
                               (['diff', '--from', '0', db.path], 2)):
             result = run('sh', '-c', 'exec "$@" >/dev/full', 'sh', PYMODFS, *words, check=False)
             self.assertEqual(result.returncode, status, words)
-            self.assertRegex(result.stderr, "^pymodfs [a-z]+: can't write: .*\\n$")
+            self.assertEqual(result.stderr, f"pymodfs {words[0]}: can't write: No space left on device\n")
+        for words in (['--help'], ['--version'], ['help', 'names']):
+            result = run('sh', '-c', 'exec "$@" >/dev/full', 'sh', PYMODFS, *words, check=False)
+            self.assertEqual((result.returncode, result.stderr), (1, "pymodfs: can't write: No space left on device\n"))
 
 
 if __name__ == '__main__':

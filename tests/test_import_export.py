@@ -276,6 +276,13 @@ class TwoWayTest(TestCase):
         self.assertEqual(self.db.read('a'), b'database')
         self.assertEqual((self.out / 'b.py').read_text(), 'files')
 
+    def test_a_file_in_the_place_of_a_directory_is_told_with_the_way_out(self):
+        shutil.rmtree(self.out / 'p')
+        (self.out / 'p').write_text('')
+        self.assert_refused('import', '--delete', self.db.path, self.out, names='delete that first; nothing was imported')
+        for more in ([], ['--overwrite']):
+            self.assert_refused('export', *more, self.db.path, self.out, names='remove it, or export elsewhere')
+
     def test_a_dry_run_tells_and_does_nothing(self):
         (self.out / 'a.py').write_text('files')
         (self.out / 'new.py').write_text('')

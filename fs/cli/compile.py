@@ -5,9 +5,11 @@ For each module a line of two numbers, the sizes of its path and of its source, 
 output, a JSON object a line, with the number of the module. Now and then a line says how many are done.
 """
 import json
+import signal
 import sys
 import warnings
 
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 warnings.simplefilter("ignore")
 stdin = sys.stdin.buffer
 number = -1

@@ -169,7 +169,9 @@ static int find_action(struct export *export, const struct level *level, const s
 		return 0;
 	if (err)
 		return fail_at(level, item->name,
-			err == -EISDIR ? "is no file; it is one in the database" : strerror(-err));
+			err == -EISDIR ? "is no file; it is one in the database; remove it, or "
+					 "export elsewhere"
+				       : strerror(-err));
 	*ret_mtime = there.mtime;
 	if (there.link == (item->node.kind == STORE_LINK) && there.size == size &&
 		!memcmp(there.data, data, size))
@@ -256,6 +258,10 @@ static int open_below(
 	int fd = level->fd < 0
 			 ? -1
 			 : openat(level->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return fail_at(level, name,
+			"is no directory; it is one in the database; remove it, or export "
+			"elsewhere");
 	if (fd < 0 && (write || (level->fd >= 0 && errno != ENOENT)))
 		return fail_at(level, name, strerror(errno));
 	*ret_fd = fd;
@@ -463,9 +469,9 @@ static int export_tree(struct export *export, int64_t total, const char *uuid)
 		/* Also after a failure: it says what was written, and of the rest what was. */
 		if (status)
 			record_add_missing(&export->fresh, &export->record);
-		if (record_save(&export->fresh, export->dir, uuid, "the files were written") &&
-			!status)
-			status = CLI_FAILURE;
+		int saved = record_save(&export->fresh, export->dir, uuid,
+			status ? NULL : "the files were written");
+		status = status ? status : saved;
 	}
 	progress_finish(&export->progress, !status);
 	return status;

@@ -175,7 +175,7 @@ static int take_file(struct import *import, struct walk_item *item, int64_t pare
 	if (err && err != -ENOENT)
 		return fail_item(item, store_error());
 	if (!err && node.kind == STORE_DIR)
-		return fail_item(item, "is a directory in the database");
+		return fail_item(item, "is a directory in the database; delete that first");
 	if (!err && S_ISLNK(item->mode) == (node.kind == STORE_LINK) &&
 		is_same(import, &node, data, size))
 		return note(import, item, true, node.version, size);
@@ -196,7 +196,7 @@ static int take_dir(struct import *import, struct walk_item *item, int64_t paren
 	if (err && err != -ENOENT)
 		return fail_item(item, store_error());
 	if (!err && node.kind != STORE_DIR)
-		return fail_item(item, "is a file in the database");
+		return fail_item(item, "is a file in the database; delete that first");
 	int status = err ? create(import, item, parent, NULL, 0, &node) : 0;
 	if (!status)
 		item->id = node.id;

@@ -256,11 +256,15 @@ static int run_log(struct store_reader *reader, void *arg)
 	int status = log->word ? past_name_init(&name, reader, log->word) : 0;
 	if (status)
 		return status;
+	if (name.version) {
+		past_name_finish(&name);
+		return cli_usage("a log is of all versions: name the module alone");
+	}
 	if (!log->json && output_is_terminal())
 		print_head();
 	int err = store_log(reader, name.path, take_event, log);
 	if (err == -EIO && ferror(stdout))
-		status = cli_fail("can't write: %s", strerror(EIO));
+		status = cli_fail("can't write: %s", strerror(errno ? errno : EIO));
 	else if (err < 0)
 		status = cli_fail("%s", store_error());
 	else if (log->word && !log->printed && !log->limit.set && !log->since.set)

@@ -111,23 +111,27 @@ static int refuse_command(const char *name)
 	return cli_usage("no such command: %s", name);
 }
 
+/* What stands in the buffer until the end may fail as well. command NULL: a text was printed. */
+static int finish(const struct cli_command *command, int status)
+{
+	bool lost = fflush(stdout) || ferror(stdout);
+	/* What some commands say by a status of 1 would have been said in vain. */
+	if (lost && !failed && status != CLI_USAGE) {
+		cli_fail("can't write: %s", strerror(errno));
+		status = command && command->finds ? CLI_USAGE : CLI_FAILURE;
+	}
+	output_end();
+	interrupt_end(status);
+	return status;
+}
+
 static int run_command(int argc, char **argv)
 {
 	const struct cli_command *command = cli_find_command(argv[0]);
 	if (!command)
 		return refuse_command(argv[0]);
 	current = command->name;
-	int status = cli_run_command(command, argc, argv);
-	/* What stands in the buffer until the end may fail as well. */
-	bool lost = fflush(stdout) || ferror(stdout);
-	/* What some commands say by a status of 1 would have been said in vain. */
-	if (lost && !failed && status != CLI_USAGE) {
-		cli_fail("can't write: %s", strerror(errno));
-		status = command->finds ? CLI_USAGE : CLI_FAILURE;
-	}
-	output_end();
-	interrupt_end(status);
-	return status;
+	return finish(command, cli_run_command(command, argc, argv));
 }
 
 int main(int argc, char **argv)
@@ -141,9 +145,9 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "--complete"))
 		return cli_complete(argc - 2, argv + 2);
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
-		return puts("pymodfs " PYMODFS_VERSION) < 0;
+		return finish(NULL, puts("pymodfs " PYMODFS_VERSION) < 0);
 	bool help = !strcmp(argv[1], "help");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || (help && argc == 2))
-		return print_help(stdout);
-	return help ? cli_help(argc - 2, argv + 2) : run_command(argc - 1, argv + 1);
+		return finish(NULL, print_help(stdout));
+	return help ? finish(NULL, cli_help(argc - 2, argv + 2)) : run_command(argc - 1, argv + 1);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One line, drawn anew at most 20 times a second, that appears after a tenth of a second when the pace
- * so far says that the whole will take over a second. It never fills the terminal's line, so that the cursor stays in it. Beside the struct
+ * so far says that the whole will take over a second. It leaves three columns of the terminal's line free: for the cursor, and for a ^C. Beside the struct
  * there is the width of what stands on the terminal now.
  */
 #include "progress.h"
@@ -45,7 +45,7 @@ static void draw(const struct progress *progress, int64_t done)
 	int columns = wrap_columns(STDERR_FILENO);
 	int size = snprintf(counts, sizeof(counts), " %3d%% %lld/%lld", (int)(done * 100 / total),
 		(long long)done, (long long)progress->total);
-	int room = columns - 1 - (int)strlen(progress->what) - size - (int)strlen(" []");
+	int room = columns - 3 - (int)strlen(progress->what) - size - (int)strlen(" []");
 	int width = room > BAR_MAX ? BAR_MAX : room;
 	if (width >= BAR_MIN) {
 		memcpy(bar, " [", 2);
@@ -58,8 +58,9 @@ static void draw(const struct progress *progress, int64_t done)
 
 void progress_hide(void)
 {
+	/* The terminal may have put a ^C behind it. */
 	if (drawn_width > 0)
-		fprintf(stderr, "\r%*s\r", drawn_width, "");
+		fprintf(stderr, "\r%*s\r", drawn_width + 2, "");
 	drawn_width = 0;
 }
 

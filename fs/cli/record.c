@@ -196,7 +196,9 @@ int record_save(struct record *record, const char *dir, const char *uuid, const 
 		return cli_fail("out of memory");
 	sort(record);
 	int err = replace_file(record, file, uuid);
-	int status = err ? cli_fail("%s: %s; %s", file, strerror(-err), words) : 0;
+	int status = err ? CLI_FAILURE : 0;
+	if (err && words)
+		cli_fail("%s: %s; %s", file, strerror(-err), words);
 	free(file);
 	return status;
 }

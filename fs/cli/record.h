@@ -36,7 +36,8 @@ int record_add(
 	struct record *record, const char *path, int64_t version, int64_t size, int64_t mtime);
 /* Adds those entries of another, loaded one that it has none for. */
 int record_add_missing(struct record *record, const struct record *other);
-/* Replaces the directory's; all of it or nothing. words: what has been done all the same when that fails. */
+/* Replaces the directory's; all of it or nothing. words: what has been done all the same when that fails; NULL: there is no
+ * need to say that it did. */
 int record_save(struct record *record, const char *dir, const char *uuid, const char *words);
 void record_finish(struct record *record);
 

@@ -46,7 +46,7 @@ static size_t distance(const char *a, const char *b)
 const char *cli_nearest(const char *word, const char *const *words, size_t n)
 {
 	size_t size = strlen(word);
-	size_t limit = size < 3 ? 1 : size < 6 ? 2 : 3;
+	size_t limit = size < 4 ? 1 : size < 6 ? 2 : 3;
 	const char *found = NULL;
 	for (size_t i = 0; i < n; i++) {
 		if (!words[i])

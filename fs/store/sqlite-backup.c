@@ -60,7 +60,9 @@ static int copy_pages(sqlite3 *from, sqlite3 *to, store_progress_fn *fn, void *a
 		return stop;
 	if (code == SQLITE_DONE && end == SQLITE_OK)
 		return 0;
-	return sqlite_fail(to, end != SQLITE_OK ? end : code);
+	code = end != SQLITE_OK ? end : code;
+	int err = sqlite_fail(to, code);
+	return store_fail(err, "%s: %s", sqlite3_db_filename(to, "main"), store_error());
 }
 
 /* The name in its directory survives a power failure as well. */

@@ -8,6 +8,7 @@
 #include "error.h"
 
 #include <errno.h>
+#include <string.h>
 
 static int errno_for(int code)
 {
@@ -34,8 +35,19 @@ static int errno_for(int code)
 	}
 }
 
+/* With what the system said, if it did: on a full disk there is no room for the -shm file either, which a reader needs too. */
+static int fail_io(sqlite3 *handle, const char *words)
+{
+	int number = sqlite3_system_errno(handle);
+	int err = number == ENOSPC || number == EDQUOT ? -ENOSPC : -EIO;
+	return number ? store_fail(err, "%s: %s", words, strerror(number))
+		      : store_fail(err, "%s", words);
+}
+
 int sqlite_fail(sqlite3 *handle, int code)
 {
 	const char *words = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
+	if (handle && ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN))
+		return fail_io(handle, words);
 	return store_fail(errno_for(code), "%s", words);
 }

@@ -236,6 +236,9 @@ static int resolve_path(struct store *store)
 {
 	struct stat st;
 	char *path = realpath(store->url, NULL);
+	if (!path && strstr(store->url, "://"))
+		return store_fail(-ENOENT,
+			"%s: of databases on a server only postgresql://... is known", store->url);
 	if (!path && errno == ENOENT)
 		return store_fail(-ENOENT, "no such database: %s; make one with: pymodfs init %s",
 			store->url, store->url);
