@@ -93,6 +93,23 @@ class TroubleTest(TestCase):
         self.mnt.database.update('b', 'V = "seen"\n')
         self.wait_files(self.mnt.path, {'a.py': b'V = "back"\n', 'b.py': b'V = "seen"\n'})
 
+    def test_a_column_that_was_renamed_is_an_error_and_not_another_text(self):
+        for file, old, new in (('a.py', 'source', 'text'), ('b.py', 'name', 'title')):
+            with self.subTest(old):
+                self.mnt.database.execute(f'ALTER TABLE module RENAME COLUMN {old} TO {new}')
+                self.assert_fails(errno.EIO, (self.mnt.path / file).read_text)
+                self.assert_fails(errno.EIO, self.a.write_text, 'V = "lost"\n')
+                self.mnt.database.execute(f'ALTER TABLE module RENAME COLUMN {new} TO {old}')
+                self.assertEqual(files_of(self.mnt.path), {'a.py': b'V = 1\n', 'b.py': b'V = 2\n'})
+                self.mnt.umount()
+                self.mnt.mount()
+
+    def test_names_in_a_side_table_that_no_file_can_have_hide_that_file_alone(self):
+        for name in ('', '.', '..', 'a/b', 'x' * 300):
+            with self.subTest(name):
+                self.mnt.database.execute("UPDATE pymodfs_node SET base = ?, mode = 99999 WHERE name = 'b'", (name,))
+                wait_until(lambda: os.listdir(self.mnt.path) == ['a.py'])
+
     def test_a_database_that_is_damaged_or_lacks_a_table_is_an_error_of_every_call_and_the_log_says_it_seldom(self):
         damage = {'a table': lambda database: database.execute('DROP TABLE pymodfs_node'),
                   'all of it': lambda database: database.path.write_bytes(b'?' * database.path.stat().st_size)}

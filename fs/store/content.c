@@ -62,8 +62,10 @@ void store_content_copy(const struct store_content *content, int64_t at, void *b
 int content_fill(const struct store_content *content, void **ret_data)
 {
 	if (content->length > STORE_WHOLE_MAX)
-		return store_fail(-EFBIG, "%lld bytes are more than fits into one value",
-			(long long)content->length);
+		return store_fail(-EFBIG,
+			"%lld bytes are more than the %d that are read at once; copy it from a "
+			"mount",
+			(long long)content->length, STORE_WHOLE_MAX);
 	char *data = calloc(1, (size_t)content->length + 1);
 	if (!data)
 		return store_fail(-ENOMEM, "out of memory");

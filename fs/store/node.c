@@ -6,6 +6,13 @@
 
 #include "error.h"
 
+/* The kernel refuses a file whose mode has other bits. */
+static int32_t mode_from_row(const struct db_row *row)
+{
+	int64_t mode = db_get_int_or_unset(row, 4);
+	return mode < 0 ? -1 : (int32_t)(mode & 07777);
+}
+
 void node_from_row(struct store_node *ret_node, const struct db_row *row)
 {
 	*ret_node = (struct store_node){
@@ -13,7 +20,7 @@ void node_from_row(struct store_node *ret_node, const struct db_row *row)
 		.parent = db_get_int(row, 1),
 		.version = db_get_int(row, 2),
 		.kind = (enum store_kind)db_get_text(row, 3)[0],
-		.mode = (int32_t)db_get_int_or_unset(row, 4),
+		.mode = mode_from_row(row),
 		.uid = db_get_int_or_unset(row, 5),
 		.gid = db_get_int_or_unset(row, 6),
 		.size = db_get_int(row, 7),

@@ -12,6 +12,9 @@
 #define TABLE "\"module\""
 #define NAME "\"name\""
 #define SOURCE "\"source\""
+/* To be read always with its table: SQLite takes a quoted name that no column has (any more) for a string, or for another table's. */
+#define ROW_NAME TABLE "." NAME
+#define ROW_SOURCE TABLE "." SOURCE
 
 /* What node_from_row() in node.c reads. */
 #define NODE                                                                                  \
@@ -64,8 +67,8 @@ static const char *const texts[N_SQL] = {
 		" WHERE v.id = ?1 AND n.parent IS NOT NULL",
 	[SQL_READ] =
 		"SELECT CASE WHEN n.id IS NULL THEN v.content"
-		" WHEN n.kind = 'm' THEN (SELECT coalesce(" SOURCE ", '') FROM " TABLE
-		" WHERE " NAME " = n.name COLLATE BINARY)"
+		" WHEN n.kind = 'm' THEN (SELECT coalesce(" ROW_SOURCE ", '') FROM " TABLE
+		" WHERE " ROW_NAME " = n.name COLLATE BINARY)"
 		" ELSE (SELECT r.content FROM pymodfs_resource r WHERE r.node = n.id) END,"
 		" CASE WHEN n.kind = 'm' OR typeof(v.content) = 'text' THEN 0 ELSE v.size END"
 		" FROM pymodfs_version v"
@@ -90,11 +93,11 @@ static const char *const texts[N_SQL] = {
 		      " (SELECT count(*) FROM pymodfs_node WHERE kind <> 'm' AND kind = 'l'),"
 		      " (SELECT count(*) FROM pymodfs_node WHERE kind <> 'm' AND kind = 'd') - 1,"
 		      " (SELECT count(*) FROM pymodfs_node WHERE parent IS NULL) - 1"
-		      " + (SELECT count(*) FROM " TABLE " WHERE " NAME " IS NULL),"
+		      " + (SELECT count(*) FROM " TABLE " WHERE " ROW_NAME " IS NULL),"
 		      " (SELECT count(*) FROM pymodfs_version),"
 		      " (SELECT count(*) FROM pymodfs_change)",
 	[SQL_HIDDEN] = "SELECT name FROM pymodfs_node WHERE parent IS NULL AND id <> 1"
-		       " UNION ALL SELECT " NAME " FROM " TABLE " WHERE " NAME " IS NULL",
+		       " UNION ALL SELECT " ROW_NAME " FROM " TABLE " WHERE " ROW_NAME " IS NULL",
 	[SQL_AT_CHANGE] = "SELECT op, kind, node, version, old_version, parent, base"
 			  " FROM pymodfs_change WHERE dir = ?1 AND base = ?2 AND id > ?3"
 			  " ORDER BY id LIMIT 1",
@@ -171,10 +174,10 @@ static const char *const texts[N_SQL] = {
 	[SQL_CLEAR_ORIGIN] = "DELETE FROM pymodfs_origin",
 	[SQL_INSERT_MODULE] = "INSERT INTO " TABLE " (" NAME ", " SOURCE ") VALUES (?1, ?2)",
 	[SQL_UPDATE_MODULE] =
-		"UPDATE " TABLE " SET " SOURCE " = ?2 WHERE " NAME " = ?1 COLLATE BINARY",
+		"UPDATE " TABLE " SET " SOURCE " = ?2 WHERE " ROW_NAME " = ?1 COLLATE BINARY",
 	[SQL_RENAME_MODULE] =
-		"UPDATE " TABLE " SET " NAME " = ?2 WHERE " NAME " = ?1 COLLATE BINARY",
-	[SQL_DELETE_MODULE] = "DELETE FROM " TABLE " WHERE " NAME " = ?1 COLLATE BINARY",
+		"UPDATE " TABLE " SET " NAME " = ?2 WHERE " ROW_NAME " = ?1 COLLATE BINARY",
+	[SQL_DELETE_MODULE] = "DELETE FROM " TABLE " WHERE " ROW_NAME " = ?1 COLLATE BINARY",
 	[SQL_NAME] = "SELECT name FROM pymodfs_node WHERE id = ?1",
 	[SQL_INSERT_NODE] = "INSERT INTO pymodfs_node (kind, atime, mtime, ctime)"
 			    " SELECT ?1, ns, ns, ns FROM pymodfs_now RETURNING id",
@@ -239,7 +242,8 @@ static const char *const texts[N_SQL] = {
 	[SQL_MOVE_DIRS_BELOW] = "UPDATE pymodfs_node SET path = ?2 || substr(path, length(?1) + 1)"
 				" WHERE path > ?1 || '/' AND path < ?1 || '0'",
 	[SQL_RENAME_MODULES_BELOW] =
-		"UPDATE " TABLE " SET " NAME " = ?2 || substr(" NAME ", length(?1) + 1) WHERE " NAME
+		"UPDATE " TABLE " SET " NAME " = ?2 || substr(" ROW_NAME
+		", length(?1) + 1) WHERE " ROW_NAME
 		" COLLATE BINARY IN (SELECT name FROM pymodfs_node WHERE name > ?1 || '.' AND name "
 		"< ?1 || '/'"
 		" AND parent IS NOT NULL)",
