@@ -57,6 +57,7 @@ struct crew {
 	bool burst;             /* the last request came soon after the answer to the one before */
 	unsigned int sleeps;    /* for so many requests it doesn't spin */
 	unsigned int next_sleeps; /* ... the next time */
+	sigset_t open_mask;       /* of the signals that its thread lets in while it waits */
 	long switches;            /* how often others had its thread's processor, as counted last */
 	void (*signalled)(void *arg); /* NULL once it is called */
 	void *signalled_arg;
@@ -114,6 +115,17 @@ static void signals_of_session(sigset_t *ret_set)
 	sigaddset(ret_set, SIGTERM);
 }
 
+/* What the thread lets in meanwhile: its own, and those of the session. */
+static void mask_for_waiting(sigset_t *ret_mask)
+{
+	sigset_t mine;
+	signals_of_session(&mine);
+	pthread_sigmask(SIG_BLOCK, NULL, ret_mask);
+	for (int number = 1; number < NSIG; number++)
+		if (sigismember(&mine, number) == 1)
+			sigdelset(ret_mask, number);
+}
+
 /* Lets signals in, while it waits for a request or (wait is false) just looks. Returns whether the session is closed. */
 static bool let_signals_in(struct crew *crew, bool wait)
 {
@@ -122,13 +134,7 @@ static bool let_signals_in(struct crew *crew, bool wait)
 		{.fd = crew->closed, .events = POLLIN},
 	};
 	const struct timespec none = {0};
-	sigset_t open, mine;
-	pthread_sigmask(SIG_BLOCK, NULL, &open);
-	signals_of_session(&mine);
-	for (int number = 1; number < NSIG; number++)
-		if (sigismember(&mine, number) == 1)
-			sigdelset(&open, number);
-	return ppoll(fds, 2, wait ? NULL : &none, &open) > 0 && fds[1].revents;
+	return ppoll(fds, 2, wait ? NULL : &none, &crew->open_mask) > 0 && fds[1].revents;
 }
 
 /* Has another thread had the processor since the last call? */
@@ -142,16 +148,16 @@ static bool was_displaced(struct crew *crew)
 }
 
 /* Reads a request, if there is one by the time `until`; -EAGAIN: there is none. */
-static int spin(struct crew *crew, int64_t now, int64_t until)
+static int spin(struct crew *crew, int64_t begin, int64_t until)
 {
-	int64_t before = now;
-	int r = -EAGAIN;
+	int64_t now = begin, before = begin;
+	int r = fuse_session_receive_buf(crew->mount->session, &crew->buffer);
 	for (; r == -EAGAIN && now < until; now = clock_monotonic()) {
 		before = now;
 		sched_yield();
 		r = fuse_session_receive_buf(crew->mount->session, &crew->buffer);
 	}
-	if (r == -EAGAIN)
+	if (r == -EAGAIN || now == begin)
 		return r;
 	if (now - before > TURN_NS && was_displaced(crew)) {
 		crew->sleeps = crew->next_sleeps;
@@ -166,10 +172,10 @@ static int spin(struct crew *crew, int64_t now, int64_t until)
 static int receive(struct crew *crew)
 {
 	int64_t begin = clock_monotonic(), until = begin + crew->mount->spin_ns;
-	int r = fuse_session_receive_buf(crew->mount->session, &crew->buffer);
+	int r = -EAGAIN;
 	if (crew->sleeps)
 		crew->sleeps--;
-	else if (r == -EAGAIN && crew->burst)
+	else if (crew->burst)
 		r = spin(crew, begin, until);
 	while (r == -EAGAIN) {
 		if (let_signals_in(crew, true) || fuse_session_exited(crew->mount->session))
@@ -222,6 +228,7 @@ static void serve(struct crew *crew)
 	unsigned int served = 0;
 	crew->burst = false;
 	was_displaced(crew);
+	mask_for_waiting(&crew->open_mask);
 	crew->serving = true;
 	crew->server = pthread_self();
 	while (crew->open && (!crew->first || crew->writing)) {

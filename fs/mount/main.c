@@ -99,6 +99,8 @@ static int create_rooms(struct mount *mount)
 	int r = control_create(mount, &mount->control);
 	if (r == 0)
 		r = pycache_create(mount, &mount->pycache);
+	if (r == 0)
+		r = giver_create(&mount->giver);
 	return r;
 }
 
@@ -107,6 +109,7 @@ static void take_apart(struct mount *mount)
 	crew_destroy(mount->crew);
 	publisher_destroy(mount->publisher);
 	echo_destroy(mount->echo);
+	giver_destroy(mount->giver);
 	pycache_destroy(mount->pycache);
 	control_destroy(mount->control);
 	feed_destroy(mount->feed);

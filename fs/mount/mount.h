@@ -26,6 +26,7 @@
 struct pycache;
 struct control;
 struct crew;
+struct giver;
 struct publisher;
 struct echo;
 
@@ -70,6 +71,7 @@ struct mount {
 	struct control *control;
 	struct pycache *pycache;
 	struct crew *crew;
+	struct giver *giver;
 	struct publisher *publisher;
 	struct echo *echo; /* NULL: off */
 	pid_t guard;       /* 0: none */
@@ -154,6 +156,16 @@ void crew_close(struct crew *crew);
 void crew_destroy(struct crew *crew);
 /* Queues fn(arg) for the writer; it runs after all that was queued before. -ENOMEM; -ENOTCONN: the mount ends. */
 int mount_submit(struct mount *mount, void (*fn)(void *arg), void *arg);
+
+/* ---- contents that the kernel gets before it asks (give.c); all for who serves ---- */
+int giver_create(struct giver **ret_giver);
+void giver_destroy(struct giver *giver);
+/* To be asked before it is opened: is it to be given when it is open? */
+bool giver_wants(struct mount *mount, fuse_ino_t ino, int flags);
+/* file: open for reading, and the kernel hasn't been told yet. */
+void giver_give(struct mount *mount, fuse_ino_t ino, struct tree_file *file);
+/* The kernel has forgotten the version. */
+void giver_forget(struct mount *mount, fuse_ino_t ino);
 
 /* ---- the publisher's thread (publisher.c) ---- */
 int publisher_create(struct mount *mount, struct publisher **ret_publisher);

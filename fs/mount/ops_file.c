@@ -111,12 +111,14 @@ static void file_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct mount *mount = fuse_req_userdata(req);
 	struct tree_caller caller = caller_of(req);
 	struct tree_file *file;
-	bool lasting;
+	bool lasting, wanted = giver_wants(mount, ino, fi->flags);
 	int r = tree_open(mount->tree, mount->reader, &caller, ino, fi->flags, &file, &lasting);
 	if (r < 0) {
 		reply_tree_error(req, r);
 		return;
 	}
+	if (wanted)
+		giver_give(mount, ino, file);
 	fi->fh = (uintptr_t)file;
 	fi->keep_cache = lasting;
 	fi->noflush = lasting; /* nothing is ever saved through it */
@@ -189,7 +191,14 @@ static void draft_forget(fuse_req_t req, size_t count, struct fuse_forget_data *
 		tree_forget(mount->tree, forgets[i].ino, forgets[i].nlookup);
 }
 
+static void version_forget(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		giver_forget(fuse_req_userdata(req), forgets[i].ino);
+}
+
 const struct fuse_lowlevel_ops version_ops = {
+	.forget_multi = version_forget,
 	.getattr = file_getattr,
 	.setattr = file_setattr,
 	.readlink = file_readlink,

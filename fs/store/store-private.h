@@ -7,6 +7,7 @@
 #include "store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /*
  * The schema that this program reads and writes, and that init makes. 2: the content of a plain file may be without its zeros
@@ -29,6 +30,7 @@ struct store {
 	struct db *writer;        /* opened by the first store_begin() */
 	pthread_mutex_t own_lock; /* protects own */
 	struct own_range *own;    /* own.c */
+	_Atomic uint64_t commits; /* see store_commits() */
 };
 
 struct store_reader {

@@ -308,6 +308,8 @@ int store_begin(struct store *store, const struct store_origin *origin, int time
  */
 int store_commit(struct store_txn *txn, int64_t *ret_change);
 void store_abort(struct store_txn *txn);
+/* A number that is raised before and after each commit of this very store object: odd while one is under way. Any thread may ask. */
+uint64_t store_commits(const struct store *store);
 /* Did a transaction of this very store object make the change? Any thread may ask. */
 bool store_is_own(struct store *store, int64_t change);
 /* Nobody will ask that of changes up to this one any more. */

@@ -110,7 +110,9 @@ int store_commit(struct store_txn *txn, int64_t *ret_change)
 		err = db_number(db, SQL_LAST_CHANGE, DB_NO_VALUES, 0, &change);
 	if (!err) {
 		own_add(txn->store, txn->since + 1, change);
+		atomic_fetch_add(&txn->store->commits, 1);
 		err = db->engine->commit(db);
+		atomic_fetch_add(&txn->store->commits, 1);
 		if (err)
 			own_remove(txn->store, txn->since + 1);
 	} else {
@@ -128,6 +130,11 @@ void store_abort(struct store_txn *txn)
 		return;
 	txn->reader.db->engine->rollback(txn->reader.db);
 	txn_finish(txn);
+}
+
+uint64_t store_commits(const struct store *store)
+{
+	return atomic_load(&store->commits);
 }
 
 struct store_reader *store_txn_reader(struct store_txn *txn)

@@ -41,10 +41,23 @@ static struct tree_file *file_create(struct tree *tree, struct content *content,
  * What has to be known of a version to open it. Where the store can't be asked it is opened all the same for who only reads: what the
  * kernel has cached of it holds for ever.
  */
-static int find_version(struct store_reader *reader, uint64_t ino, int flags,
+static int find_version(struct tree *tree, struct store_reader *reader, uint64_t ino, int flags,
 	struct store_node *ret_node, bool *ret_there)
 {
+	uint64_t epoch;
+	tree_lock(tree);
+	bool settled = known_epoch(tree, &epoch);
+	bool known = known_find(tree, ino_get_id(ino), ret_node);
+	tree_unlock(tree);
+	*ret_there = true;
+	if (known)
+		return 0;
 	int r = store_get_version(reader, ino_get_id(ino), ret_node, ret_there);
+	if (r == 0 && settled && *ret_there) {
+		tree_lock(tree);
+		known_add(tree, epoch, ret_node);
+		tree_unlock(tree);
+	}
 	if (r == -EIO && !wants_write(flags)) {
 		*ret_node = (struct store_node){.id = 0, .kind = STORE_MODULE};
 		*ret_there = true;
@@ -60,7 +73,7 @@ static int open_version(struct tree *tree, struct store_reader *reader,
 {
 	struct store_node node;
 	bool there;
-	int r = find_version(reader, ino, flags, &node, &there);
+	int r = find_version(tree, reader, ino, flags, &node, &there);
 	if (wants_write(flags) && (r == 0 || r == -ESTALE))
 		return ticket_send_back(tree, caller, r == 0 ? node.id : TICKET_ANY,
 			flags & O_TRUNC ? TICKET_TRUNCATE : TICKET_WRITE);

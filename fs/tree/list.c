@@ -13,7 +13,9 @@
 
 struct listing {
 	struct tree *tree;
-	pid_t tid; /* who lists */
+	pid_t tid;      /* who lists */
+	uint64_t epoch; /* of what is listed (known.c) */
+	bool settled;
 	tree_dirent_fn *fn;
 	void *arg;
 };
@@ -30,6 +32,8 @@ static void look_at_file(const struct listing *listing, const struct store_node 
 	*ret_hidden = aside_hides(tree, node->id, listing->tid);
 	*ret_changing = draft_find_node(tree, node->id) || aside_find(tree, node->id) ||
 			node->version > tree->published_version;
+	if (listing->settled && !*ret_changing)
+		known_add(tree, listing->epoch, node);
 	tree_unlock(tree);
 }
 
@@ -93,6 +97,9 @@ int tree_list(struct tree *tree, struct store_reader *reader, const struct tree_
 {
 	struct listing listing = {.tree = tree, .tid = caller->tid, .fn = fn, .arg = arg};
 	int64_t id = ino_get_id(dir);
+	tree_lock(tree);
+	listing.settled = known_epoch(tree, &listing.epoch);
+	tree_unlock(tree);
 	if (after < POSITION_DRAFTS) {
 		int r = after ? 0 : check_there(reader, id);
 		if (r == 0)

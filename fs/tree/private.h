@@ -18,6 +18,8 @@
 #define ASIDE_SECONDS 2
 #define TEMPORARY_SECONDS 5
 
+#define KNOWN_MAX 4096 /* versions, of 128 bytes each */
+
 #define TICKET_ANY_SECONDS 1 /* as long as this a ticket is good for any file: see ticket_find() */
 #define TICKET_ANY 0         /* no node: the one that was asked for is gone already */
 
@@ -69,6 +71,12 @@ struct content {
 	UT_hash_handle hh;
 };
 
+/* known.c: a version that its name leads to, as the store had it. */
+struct known {
+	uint64_t epoch;
+	struct store_node node; /* its version is 0: nothing is known */
+};
+
 struct tree_file {
 	struct content *content; /* either */
 	struct draft *draft;     /* or */
@@ -93,6 +101,7 @@ struct tree {
 	int64_t published_version;
 	struct unseen *unseen;
 	struct content *contents;
+	struct known *known; /* KNOWN_MAX */
 	struct tree_file
 		*files; /* all that are open: at the end the kernel needs not send RELEASE */
 };
@@ -111,8 +120,6 @@ static inline void tree_unlock(struct tree *tree)
 void node_entry(
 	const struct tree *tree, const struct store_node *node, struct tree_entry *ret_entry);
 
-/* tree.c: has anybody the version open? Takes the lock. */
-bool tree_is_open(struct tree *tree, int64_t version);
 /* tree.c; want the lock. */
 void draft_entry(struct draft *draft, struct tree_entry *ret_entry);
 /* The draft that writers of node share; made if there is none. name: the node's. */
@@ -137,6 +144,13 @@ struct content *content_find(struct tree *tree, int64_t version);
 void content_close(struct tree *tree, struct content *content);
 /* The node is gone: who has its content open sees nlink 0. */
 void content_unlink_node(struct tree *tree, int64_t node);
+
+/* known.c; all want the lock. */
+/* A number that changes whenever what is known may not hold any more. False: it may be changing. */
+bool known_epoch(const struct tree *tree, uint64_t *ret_epoch);
+bool known_find(struct tree *tree, int64_t version, struct store_node *ret_node);
+/* The node of a file is as the store had it after `epoch` was asked for. */
+void known_add(struct tree *tree, uint64_t epoch, const struct store_node *node);
 
 /* unseen.c; want the lock. */
 /* patience_ms: tree_request's. */

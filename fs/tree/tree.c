@@ -25,8 +25,10 @@ int tree_create(struct store *store, const struct tree_options *options, struct 
 	tree->options = *options;
 	tree->next_draft = 1;
 	tree->published = tree->published_version = INT64_MAX;
-	int r = pthread_mutex_init(&tree->lock, NULL);
+	tree->known = calloc(KNOWN_MAX, sizeof(*tree->known));
+	int r = tree->known ? pthread_mutex_init(&tree->lock, NULL) : ENOMEM;
 	if (r) {
+		free(tree->known);
 		free(tree);
 		return -r;
 	}
@@ -64,6 +66,7 @@ void tree_destroy(struct tree *tree)
 		content_close(tree, tree->contents);
 	}
 	pthread_mutex_destroy(&tree->lock);
+	free(tree->known);
 	free(tree);
 }
 

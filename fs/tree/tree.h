@@ -115,6 +115,8 @@ int tree_readlink(struct tree *tree, struct store_reader *reader, const struct t
  */
 int tree_open(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
 	uint64_t ino, int flags, struct tree_file **ret_file, bool *ret_lasting);
+/* Has anybody the version open? */
+bool tree_is_open(struct tree *tree, int64_t version);
 /* A new file, not in the store before it is committed. -EEXIST only with O_EXCL. */
 int tree_create_file(struct tree *tree, struct store_reader *reader,
 	const struct tree_caller *caller, uint64_t dir, const char *name, mode_t mode, int flags,

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Gives the kernel the content of a version at its first open, before it asks. That spares a READ, and the GETATTR of whoever looks at the
+ * file afterwards: the kernel takes a READ as a change of the file's atime.
+ *
+ * The call waits for the locks of the file's pages. Who reads a page that isn't there holds its lock until he is answered, so it is not
+ * made while somebody has the file open: the kernel sends RELEASE once nobody reads any more.
+ *
+ * What was given is noted in a table in which a newer version takes the place of an older one; the kernel may have dropped it meanwhile, and
+ * asks then. All of it is for who serves (crew.c).
+ */
+#include "mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#define PLACES (1 << 18)
+#define SIZE_MAX_GIVEN 131072 /* as much as the kernel asks for at once */
+
+struct giver {
+	uint32_t rounds[PLACES]; /* of the version `round * PLACES + place`, plus 1; 0: none */
+};
+
+int giver_create(struct giver **ret_giver)
+{
+	struct giver *giver =
+		calloc(1, sizeof(*giver)); /* that much address space; memory as it is used */
+	if (!giver)
+		return -ENOMEM;
+	*ret_giver = giver;
+	return 0;
+}
+
+void giver_destroy(struct giver *giver)
+{
+	free(giver);
+}
+
+static uint32_t round_of(int64_t version)
+{
+	return (uint32_t)(version / PLACES) + 1;
+}
+
+static uint32_t *place_of(struct giver *giver, int64_t version)
+{
+	return &giver->rounds[version % PLACES];
+}
+
+bool giver_wants(struct mount *mount, fuse_ino_t ino, int flags)
+{
+	int64_t version = ino_get_id(ino);
+	return ino_get_class(ino) == INO_VERSION && (flags & O_ACCMODE) == O_RDONLY &&
+	       *place_of(mount->giver, version) != round_of(version) &&
+	       !tree_is_open(mount->tree, version);
+}
+
+struct gift {
+	struct mount *mount;
+	fuse_ino_t ino;
+};
+
+static void give(void *arg, const void *data, size_t size)
+{
+	const struct gift *gift = arg;
+	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
+	bytes.buf[0].mem = (void *)(uintptr_t)data;
+	if (size && size <= SIZE_MAX_GIVEN)
+		fuse_lowlevel_notify_store(gift->mount->session, gift->ino, 0, &bytes, 0);
+}
+
+void giver_give(struct mount *mount, fuse_ino_t ino, struct tree_file *file)
+{
+	struct gift gift = {.mount = mount, .ino = ino};
+	int64_t version = ino_get_id(ino);
+	*place_of(mount->giver, version) = round_of(version);
+	/* Whatever is wrong is said when it is asked for. */
+	(void)tree_read(mount->tree, mount->reader, file, 0, SIZE_MAX_GIVEN + 1, give, &gift);
+}
+
+void giver_forget(struct mount *mount, fuse_ino_t ino)
+{
+	int64_t version = ino_get_id(ino);
+	if (*place_of(mount->giver, version) == round_of(version))
+		*place_of(mount->giver, version) = 0;
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Versions that were opened or listed lately and to which their names lead, so that who opens one needs no statement. That holds until a commit
+ * of this mount begins, or others' changes are published: what they have committed and the publisher hasn't published is not shown to
+ * anybody (unseen.c). While a commit is under way nothing is known, because nobody can tell whether it is there yet. A version takes the
+ * place of one with the same remainder. tree->lock guards the table.
+ */
+#include "private.h"
+
+static struct known *known_place(struct tree *tree, int64_t version)
+{
+	return &tree->known[(uint64_t)version % KNOWN_MAX];
+}
+
+bool known_epoch(const struct tree *tree, uint64_t *ret_epoch)
+{
+	uint64_t commits = store_commits(tree->store);
+	*ret_epoch = (uint64_t)tree->published + commits;
+	return commits % 2 == 0;
+}
+
+bool known_find(struct tree *tree, int64_t version, struct store_node *ret_node)
+{
+	const struct known *known = known_place(tree, version);
+	uint64_t epoch;
+	if (!known_epoch(tree, &epoch) || known->epoch != epoch || known->node.version != version)
+		return false;
+	*ret_node = known->node;
+	return true;
+}
+
+void known_add(struct tree *tree, uint64_t epoch, const struct store_node *node)
+{
+	*known_place(tree, node->version) = (struct known){.epoch = epoch, .node = *node};
+}

@@ -1,0 +1,78 @@
+"""What the kernel asks the daemon for, and what it gets without asking."""
+
+import json
+import os
+import threading
+from collections import Counter
+
+from tests.support import TestCase, wait_until
+
+LARGE = b'# a line that is repeated\n' * 20_000  # more than the daemon gives unasked
+
+
+class RequestsTest(TestCase):
+    def requests(self):
+        return Counter(json.loads((self.mnt.control / 'status').read_text())['requests'])
+
+    def asked(self, call):
+        """How many READs and GETATTRs a call costs."""
+        before = self.requests()
+        call()
+        after = self.requests()
+        return after['read'] - before['read'], after['getattr'] - before['getattr']
+
+    def look(self, name, expected):
+        path = self.mnt.path / name
+        self.assertEqual(path.read_bytes(), expected)
+        self.assertEqual(os.stat(path).st_size, len(expected))
+
+    def test_a_module_is_read_and_looked_at_without_being_asked_for(self):
+        self.mnt = self.mount({'a': 'V = 1\n', 'b': 'V = 2\n'})
+        status = self.asked(lambda: None)  # what the status itself costs
+        self.assertEqual(self.asked(lambda: self.look('a.py', b'V = 1\n')), status)
+        self.assertEqual(self.asked(lambda: self.look('a.py', b'V = 1\n')), status)
+
+    def test_what_is_saved_and_what_others_commit_is_read_anew(self):
+        self.mnt = self.mount({'a': 'V = 1\n'})
+        for number in range(10, 30):
+            text = f'V = {number}\n'.encode()
+            if number % 2:
+                (self.mnt.path / 'a.py').write_bytes(text)
+            else:
+                self.mnt.database.update('a', text.decode())
+                wait_until(lambda text=text: (self.mnt.path / 'a.py').read_bytes() == text, 10, 'the change')
+            self.look('a.py', text)
+
+    def test_a_file_that_is_too_large_to_be_given_is_read_whole(self):
+        self.mnt = self.mount({'large': LARGE.decode()})
+        for _ in range(2):
+            self.look('large.py', LARGE)
+
+    def test_many_who_open_the_same_files_for_the_first_time_all_read_them_whole(self):
+        rows = {f'm{number}': f'V = {number}\n' * 50 for number in range(300)} | {'large': LARGE.decode()}
+        self.mnt = self.mount(rows)
+        wrong = []
+
+        def read():
+            for name, source in rows.items():
+                if (self.mnt.path / f'{name}.py').read_bytes() != source.encode():
+                    wrong.append(name)
+        threads = [threading.Thread(target=read) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+
+    def test_who_opens_a_module_that_was_replaced_gets_the_one_that_is_there_now(self):
+        self.mnt = self.mount({'a': 'V = 1\n', 'b': 'V = 2\n'})
+        top = self.mnt.path
+        row = os.stat(top / 'a.py').st_ino
+        self.look('a.py', b'V = 1\n')
+        self.look('b.py', b'V = 2\n')
+        os.rename(top / 'b.py', top / 'a.py')
+        # A save of that row, by the contract of a rename; the kernel still has the inode of the other one.
+        with open(top / 'a.py', 'rb') as file:
+            self.assertEqual(os.fstat(file.fileno()).st_ino, row)
+            self.assertEqual(file.read(), b'V = 2\n')
+        self.assertRaises(FileNotFoundError, (top / 'b.py').read_bytes)
