@@ -7,7 +7,7 @@ import time
 import unittest
 from pathlib import Path
 
-from tests.support import Process, TestCase, files_of, wait_until
+from tests.support import Database, Process, TestCase, files_of, run, wait_until
 
 
 class SyncTest(TestCase):
@@ -92,6 +92,24 @@ class TroubleTest(TestCase):
         self.assertEqual(self.mnt.database.rows(), {'a': b'V = "back"\n', 'b': b'V = 2\n'})
         self.mnt.database.update('b', 'V = "seen"\n')
         self.wait_files(self.mnt.path, {'a.py': b'V = "back"\n', 'b.py': b'V = "seen"\n'})
+
+    def test_a_full_disk_fails_what_has_no_room_and_all_works_again_when_there_is_some(self):
+        disk = self.dir / 'disk'
+        disk.mkdir()
+        run('mount', '-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk)
+        self.addCleanup(run, 'umount', '-l', disk)
+        mnt = self.mount(database=Database.create(disk / 'modules.db', {'a': 'V = 1\n'}), mountpoint='small')
+        with open(disk / 'filler', 'wb', buffering=0) as filler, self.assertRaises(OSError):
+            while True:
+                filler.write(bytes(4096))
+        for name in ('a.py', 'new.py', 'new.bin'):
+            self.assert_fails(errno.ENOSPC, (mnt.path / name).write_text, '#' * 300000)
+        self.assertEqual(files_of(mnt.path), {'a.py': b'V = 1\n'})
+        self.assertEqual(mnt.database.rows(), {'a': b'V = 1\n'})
+        (disk / 'filler').unlink()
+        (mnt.path / 'a.py').write_text('#' * 300000)
+        self.assertEqual(mnt.database.read('a'), b'#' * 300000)
+        self.assertEqual(mnt.database.problems(), [])
 
     def test_a_column_that_was_renamed_is_an_error_and_not_another_text(self):
         for file, old, new in (('a.py', 'source', 'text'), ('b.py', 'name', 'title')):

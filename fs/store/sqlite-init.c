@@ -11,6 +11,7 @@
 #include "error.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -282,6 +283,19 @@ static int set_up(struct init *init)
 	return err;
 }
 
+/* Why a new file can't be made: SQLite's words are of its last attempt, to read what isn't there. */
+static int fail_to_make(const char *path, int err)
+{
+	char *copy = strdup(path);
+	const char *dir = copy ? dirname(copy) : ".";
+	if (access(dir, W_OK | X_OK))
+		err = store_fail(-errno, "can't make %s in %s: %s", path, dir, strerror(errno));
+	else
+		err = store_fail(err, "can't open %s: %s", path, store_error());
+	free(copy);
+	return err;
+}
+
 static int open_file(struct init *init)
 {
 	struct stat st;
@@ -294,6 +308,8 @@ static int open_file(struct init *init)
 		init->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, BUSY_MS, &init->handle);
 	if (err == -EUCLEAN)
 		return store_fail(err, "%s is not a database; nothing was changed", init->path);
+	if (err && init->fresh)
+		return fail_to_make(init->path, err);
 	if (err)
 		return store_fail(err, "can't open %s: %s", init->path, store_error());
 	return 0;
