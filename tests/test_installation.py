@@ -64,7 +64,7 @@ class UnitsTest(TestCase):
 
     def test_the_unit_of_the_system_is_as_confined_as_a_mount_can_be(self):
         self.unit('pymodfs@.service.in')
-        result = self.analyze('security', '--offline=true', '--threshold=48', './pymodfs@.service')
+        result = self.analyze('security', '--offline=true', '--threshold=50', './pymodfs@.service')
         self.assertEqual(result.returncode, 0, result.stdout)
 
     def test_nothing_in_it_needs_a_mount_namespace(self):
@@ -73,6 +73,9 @@ class UnitsTest(TestCase):
                         'ProtectKernelModules', 'ProtectKernelLogs', 'ProtectControlGroups', 'ProtectProc', 'ProcSubset',
                         'DynamicUser', 'RootDirectory', 'ReadOnlyPaths', 'InaccessiblePaths', 'BindPaths', 'TemporaryFileSystem'):
             self.assertNotRegex(text, rf'(?m)^{setting}=')
+
+    def test_nothing_in_it_takes_openat2_away(self):
+        self.assertNotRegex(self.unit('pymodfs@.service.in').read_text(), r'(?m)^RestrictSUIDSGID=')
 
 
 if __name__ == '__main__':

@@ -61,7 +61,7 @@ class RunTestsTest(TestCase):
         self.assertNotIn('unseen', result.stdout)
 
     def test_what_a_test_leaves_running_is_ended_and_counts(self):
-        result = self.run_tests({'leaver': 'setsid sleep 1005 & echo $! >&2'})
+        result = self.run_tests({'leaver': 'setsid sleep 1005 & until grep -aq ^sleep /proc/$!/cmdline; do :; done'})
         self.assertEqual(result.stdout.splitlines()[-1], '0 passed, 1 failed')
         self.assertIn('left running: sleep 1005', result.stdout)
         pids = [pid for pid in os.listdir('/proc') if pid.isdigit() and _command(pid) == b'sleep\x001005\0']
