@@ -111,6 +111,15 @@ class TroubleTest(TestCase):
         self.assertEqual(mnt.database.read('a'), b'#' * 300000)
         self.assertEqual(mnt.database.problems(), [])
 
+    def test_a_limit_of_the_size_of_files_fails_the_save_that_exceeds_it_and_no_other(self):
+        run('prlimit', '--pid', self.mnt.pid, '--fsize=400000:')
+        self.assert_fails(errno.EIO, self.a.write_text, '#' * 1000000)
+        (self.mnt.path / 'b.py').write_text('V = 3\n')
+        run('prlimit', '--pid', self.mnt.pid, '--fsize=unlimited:')
+        self.assertEqual(self.mnt.database.rows(), {'a': b'V = 1\n', 'b': b'V = 3\n'})
+        self.a.write_text('#' * 1000000)
+        self.assertEqual(self.mnt.database.read('a'), b'#' * 1000000)
+
     def test_a_column_that_was_renamed_is_an_error_and_not_another_text(self):
         for file, old, new in (('a.py', 'source', 'text'), ('b.py', 'name', 'title')):
             with self.subTest(old):

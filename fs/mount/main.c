@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,5 +248,7 @@ int mount_run(const struct mount_options *wanted)
 	log_set_level(options.debug ? LOG_DEBUG : options.log_level);
 	if (!options.debug)
 		log_take_libfuse();
+	/* A write beyond RLIMIT_FSIZE is an error of one save, not the daemon's end. */
+	signal(SIGXFSZ, SIG_IGN);
 	return check_and_mount(&options) < 0 ? 1 : 0;
 }
