@@ -1,15 +1,15 @@
 """One transaction over twenty modules that depend on each other, again and again, under threads that call into them.
 
 No thread ever sees a mix of two versions; a batch with an error leaves no trace. PYMODFS_HOST_BATCHES sets the number of
-batches (default 200).
+batches (default 200, under a sanitizer 30).
 """
 
 import os
 import unittest
 
-from tests.host.harness import HostCase
+from tests.host.harness import PATIENCE, HostCase
 
-BATCHES = int(os.environ.get('PYMODFS_HOST_BATCHES', '200'))
+BATCHES = int(os.environ.get('PYMODFS_HOST_BATCHES', '200' if PATIENCE == 1 else '30'))
 
 SCRIPT = """
 import random, threading, time
