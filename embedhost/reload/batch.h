@@ -192,6 +192,7 @@ bool type_orders_itself(PyTypeObject *type); /* its metaclass has an mro() */
 int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base);
 PyObject *type_save_orders(PyTypeObject *type); /* for type_restore_bases() */
 void type_restore_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base, PyObject *orders);
+bool type_name_has_slot(PyObject *name);                          /* or a field; name is a str */
 int type_put(PyTypeObject *type, PyObject *key, PyObject *value); /* value NULL: it goes */
 int type_forget_checks(PyTypeObject *type); /* answers to isinstance() that an ABC remembers */
 PyObject *audit_suspend(void);
@@ -216,6 +217,8 @@ void class_move_registrations(struct batch *batch);
 
 /* become.c */
 int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
+int become_follow(struct batch *batch);
+void become_note(struct batch *batch);
 int class_follow(struct batch *batch, PyTypeObject *type);
 bool class_is_layout(PyObject *value);
 bool class_names_layout(PyObject *name);

@@ -7,6 +7,9 @@
  * A slot that the old instances have no room for must not be found in the new class: its descriptor would
  * take some other memory for it. A *bar* stands before it, which raises AttributeError, as a slot without a
  * value does. What an instance has in its own dict comes first.
+ *
+ * The new class has the old one in no list of subclasses, so CPython doesn't carry its special methods over to the
+ * C slots of the old one: that is done here, with this change and with later ones.
  */
 #include "batch.h"
 
@@ -89,35 +92,17 @@ static int become_bar(struct batch *batch, PyTypeObject *old, PyObject *name)
 	return result;
 }
 
-/* Slots of the type, in C, follow the attribute's coming and going: what remains is what the method
- * resolution finds in the new class. */
-static int become_show(struct batch *batch, PyTypeObject *old, PyObject *name, PyObject *value)
-{
-	if (journal_type_set(&batch->journal, old, name, value) < 0)
-		return -1;
-	return journal_type_set(&batch->journal, old, name, NULL);
-}
-
-static bool has_slot(PyObject *name)
-{
-	return PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) &&
-	       PyUnicode_READ_CHAR(name, 0) == '_';
-}
-
-static int become_names(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+/* For slots of the new class that the old instances have no room for. */
+static int become_bars(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
 	PyObject *name, *value;
 	Py_ssize_t position = 0;
 	int result = 0;
 
-	while (result == 0 && PyDict_Next(fresh->tp_dict, &position, &name, &value)) {
-		if (class_names_layout(name) || PyDict_Contains(old->tp_dict, name))
-			continue;
-		if (class_is_layout(value))
+	while (result == 0 && PyDict_Next(fresh->tp_dict, &position, &name, &value))
+		if (class_is_layout(value) && !class_names_layout(name) &&
+			!PyDict_Contains(old->tp_dict, name))
 			result = become_bar(batch, old, name);
-		else if (has_slot(name))
-			result = become_show(batch, old, name, value);
-	}
 	return result;
 }
 
@@ -166,8 +151,95 @@ int class_follow(struct batch *batch, PyTypeObject *type)
 int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
 	if (class_follow(batch, old) < 0 || become_strip(batch, old) < 0 ||
-		become_names(batch, old, fresh) < 0)
+		become_bars(batch, old, fresh) < 0)
 		return -1;
 	PyType_Modified(old);
 	return 0;
+}
+
+/* The slot of a special method follows the attribute's coming and going: what remains is what the method
+ * resolution finds. Classes below follow. */
+static int follow_name(struct batch *batch, PyTypeObject *old, PyObject *name)
+{
+	if (!PyUnicode_CheckExact(name) || !type_name_has_slot(name) ||
+		PyDict_Contains(old->tp_dict, name))
+		return 0;
+	if (journal_type_set(&batch->journal, old, name, Py_None) < 0)
+		return -1;
+	return journal_type_set(&batch->journal, old, name, NULL);
+}
+
+static bool has_in_order(PyTypeObject *type, PyObject *base)
+{
+	for (Py_ssize_t i = 0; type->tp_mro && i < PyTuple_GET_SIZE(type->tp_mro); i++)
+		if (PyTuple_GET_ITEM(type->tp_mro, i) == base)
+			return true;
+	return false;
+}
+
+static int follow_new_class(struct batch *batch, PyTypeObject *old, PyObject *fresh)
+{
+	PyObject *name, *value;
+	Py_ssize_t position = 0;
+	int result = 0;
+
+	while (result == 0 &&
+		PyDict_Next(((PyTypeObject *)fresh)->tp_dict, &position, &name, &value))
+		result = follow_name(batch, old, name);
+	return result;
+}
+
+/* steps: those of the commit itself; what is done here adds to them. */
+static int follow_changes(struct batch *batch, PyTypeObject *old, size_t steps)
+{
+	struct mapping *mapping;
+	int result = 0;
+
+	for (mapping = batch->map; result == 0 && mapping; mapping = mapping->hh.next)
+		if (mapping->becomes && has_in_order(old, mapping->to))
+			result = follow_new_class(batch, old, mapping->to);
+	for (size_t i = 0; result == 0 && i < steps; i++) {
+		struct change *change = &batch->journal.changes[i];
+
+		if (change->kind == CHANGE_TYPE && change->owner != (PyObject *)old &&
+			has_in_order(old, change->owner))
+			result = follow_name(batch, old, change->key);
+	}
+	return result;
+}
+
+/* When every resolution order is as it will be. */
+int become_follow(struct batch *batch)
+{
+	size_t steps = batch->journal.count;
+	struct mapping *mapping;
+	int result = 0;
+
+	for (mapping = batch->map; result == 0 && mapping; mapping = mapping->hh.next)
+		if (mapping->becomes)
+			result = follow_changes(batch, (PyTypeObject *)mapping->from, steps);
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(engine->outgrown); i++) {
+		PyObject *old = PyWeakref_GET_OBJECT(PyList_GET_ITEM(engine->outgrown, i));
+
+		if (PyType_Check(old))
+			result = follow_changes(batch, (PyTypeObject *)old, steps);
+	}
+	return result;
+}
+
+/* After the commit. Without memory for it they follow no later change. */
+void become_note(struct batch *batch)
+{
+	PyObject *list = engine->outgrown, *reference;
+
+	for (Py_ssize_t i = PyList_GET_SIZE(list) - 1; i >= 0; i--)
+		if (PyWeakref_GET_OBJECT(PyList_GET_ITEM(list, i)) == Py_None)
+			PyList_SetSlice(list, i, i + 1, NULL);
+	for (struct mapping *mapping = batch->map; mapping; mapping = mapping->hh.next) {
+		reference = mapping->becomes ? PyWeakref_NewRef(mapping->from, NULL) : NULL;
+		if (reference)
+			PyList_Append(list, reference);
+		Py_XDECREF(reference);
+	}
+	PyErr_Clear();
 }

@@ -193,6 +193,29 @@ static int class_set_all(struct batch *batch, PyTypeObject *old, PyTypeObject *f
 	return 0;
 }
 
+/* Of the instances' own dict and weak references, where the old class had them from a base that it hasn't any
+ * more. A descriptor works for one class only. */
+static int class_set_own_layout(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+{
+	static const char *const names[] = {"__dict__", "__weakref__"};
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < sizeof(names) / sizeof(*names); i++) {
+		PyObject *name = PyUnicode_InternFromString(names[i]);
+		PyObject *has = name ? PyDict_GetItemWithError(fresh->tp_dict, name) : NULL;
+		PyObject *own = NULL;
+
+		if (has && Py_TYPE(has) == &PyGetSetDescr_Type &&
+			!PyDict_Contains(old->tp_dict, name)) {
+			own = PyDescr_NewGetSet(old, ((PyGetSetDescrObject *)has)->d_getset);
+			result = own ? journal_type_set(&batch->journal, old, name, own) : -1;
+		}
+		Py_XDECREF(own);
+		Py_XDECREF(name);
+	}
+	return PyErr_Occurred() ? -1 : result;
+}
+
 static int class_remove_gone(
 	struct batch *batch, PyTypeObject *old, PyTypeObject *fresh, PyObject *defined)
 {
@@ -244,6 +267,8 @@ int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 		result = class_remove_gone(batch, old, fresh, defined);
 	if (result == 0)
 		result = class_set_all(batch, old, fresh);
+	if (result == 0)
+		result = class_set_own_layout(batch, old, fresh);
 	if (result == 0)
 		result = type_forget_checks(old);
 	PyType_Modified(old);

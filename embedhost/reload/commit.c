@@ -222,7 +222,7 @@ static int commit_steps(struct batch *batch, PyObject *young)
 	if (weak_match(batch, young) < 0 || commit_modules(batch) < 0 ||
 		commit_objects(batch) < 0 || aliases_update(batch) < 0)
 		return -1;
-	return heap_rewrite(batch, young);
+	return heap_rewrite(batch, young) < 0 ? -1 : become_follow(batch);
 }
 
 static void caches_clear(struct batch *batch)
@@ -312,6 +312,7 @@ int commit_apply(struct batch *batch)
 	}
 	tables_rewrite_signals(batch);
 	rehash_all(batch);
+	become_note(batch);
 	commit_records(batch);
 	Py_DECREF(young);
 	caches_clear(batch);

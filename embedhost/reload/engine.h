@@ -77,6 +77,7 @@ struct engine {
 	PyObject *wanted;      /* set: modules that a body asked for in vain */
 	PyObject *late;        /* set: modules whose first run went on during a look */
 	PyObject *aliases;     /* list: alias.c's */
+	PyObject *outgrown;    /* list of weak references: become.c's old classes */
 	PyTypeObject *deque;   /* collections.deque */
 	ssizeobjargproc deque_set;
 	PyObject *gc_collect; /* gc.collect */

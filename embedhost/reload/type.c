@@ -148,7 +148,7 @@ void type_restore_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base,
 
 /* Names that the type's own C slots or fields follow. All others, those for which type has a
  * descriptor of its own among them (__class__), go straight into the dict. */
-static bool name_has_slot(PyObject *name)
+bool type_name_has_slot(PyObject *name)
 {
 	static const char *const plain[] = {"__class__", "__name__", "__qualname__", "__bases__",
 		"__base__", "__mro__", "__dict__", "__basicsize__", "__itemsize__", "__flags__",
@@ -168,7 +168,7 @@ int type_put(PyTypeObject *type, PyObject *key, PyObject *value)
 {
 	int result;
 
-	if (PyUnicode_CheckExact(key) && name_has_slot(key))
+	if (PyUnicode_CheckExact(key) && type_name_has_slot(key))
 		return type_set_past_metaclass(type, key, value);
 	result = value ? PyDict_SetItem(type->tp_dict, key, value)
 		       : PyDict_DelItem(type->tp_dict, key);
