@@ -1,7 +1,9 @@
 """Random edits of modules under a running host: after each batch they must be what a new interpreter makes of the sources.
 
 A program is a few modules that import from those before them; a batch changes, adds, removes, renames and breaks things in some.
-Where a new interpreter can't import all of them, the batch must be reported as failed and change nothing.
+Where a new interpreter can't import all of them, the batch must be reported as failed and change nothing. Between batches a module is
+reloaded without a change, or unloaded and imported again. Functions, instances, members of enums and generators that were held
+before go on, and so do a thread that calls them all the time and one that waits inside one.
 """
 
 import json
@@ -20,7 +22,7 @@ NAMES = ['a', 'b', 'c', 'd', 'e']
 
 # Imports all modules, and says what is in each. Runs in both interpreters.
 DESCRIBE = r'''
-import importlib, re, sys, types
+import enum, functools, importlib, re, sys, types
 
 def home(value):
     """Where an object should be found, and whether it is there."""
@@ -41,17 +43,20 @@ def describe_class(value):
                if not name.startswith('__') and name != '_abc_impl'}
     one = outcome(lambda: sorted(vars(value()).items()))
     calls = {name: outcome(lambda: getattr(value(), name)()) for name in members}
-    return ['class', home(value), [base.__name__ for base in value.__mro__], value.__doc__, members, one, calls]
+    return ['class', home(value), type(value).__name__, [base.__name__ for base in value.__mro__], value.__doc__, members, one, calls,
+            outcome(isinstance, 3, value), outcome(hash, value) == outcome(hash, value)]
 
 def describe(value):
     if isinstance(value, types.ModuleType):
         return ['module', value.__name__, sys.modules.get(value.__name__) is value]
     if isinstance(value, types.FunctionType):
-        return ['function', home(value), value.__doc__, repr(value.__defaults__), outcome(value)]
+        return ['function', home(value), value.__doc__, repr(value.__defaults__), outcome(value), outcome(value, 3)]
     if isinstance(value, type):
         return describe_class(value)
     if type(value).__module__ in names:
-        return ['instance', home(type(value)), sorted(vars(value).items())]
+        return ['instance', home(type(value)), outcome(lambda: sorted(vars(value).items()))]
+    if isinstance(value, functools.partial):
+        return ['partial', home(value.func), outcome(value)]
     return outcome(lambda: value)
 
 def dump():
@@ -74,25 +79,101 @@ import_all()
 print(json.dumps(dump()))
 '''
 
-# Answers each line: {"names": ..., "run": true} polls first. Functions and instances of before must act as those of now.
+# Answers each line: polls, then does what it says. What is held from before must act as what there is now.
 HOST = 'import json, sys\n' + DESCRIBE + r'''
+import inspect, threading
 import pymodhost
-held = {}
+functions, instances, members, generators = {}, {}, {}, {}
+# What they return depends on no state.
+STATELESS = 'get', 'own', 'make', 'fixed', 'tag'
+
+def own(name, kind):
+    return [(key, value) for key, value in vars(sys.modules[name]).items()
+            if isinstance(value, kind) and value.__module__ == name and value.__qualname__ == key]
 
 def hold():
     for name in names:
-        for key, value in vars(sys.modules[name]).items():
-            if isinstance(value, types.FunctionType) and value.__module__ == name:
-                held.setdefault((name, key), value)
+        for key, value in own(name, types.FunctionType):
+            functions.setdefault((name, key), value)
+            if inspect.isgeneratorfunction(value):
+                generators.setdefault((name, key), value())
+        for key, value in own(name, type):
+            if isinstance(value, enum.EnumMeta):
+                members.setdefault((name, key), value.A)
+            elif (name, key) not in instances:
+                try:
+                    instances[name, key] = value()
+                except Exception:
+                    pass
+
+def present(held, kind):
+    for (name, key), old in list(held.items()):
+        now = dict(own(name, kind)).get(key) if name in sys.modules else None
+        if now is None:
+            del held[name, key]
+        else:
+            yield f'{name}.{key}', old, now
+
+def check_instance(where, old, now):
+    if not isinstance(old, now):
+        return f'an old instance of {where} is none of the new class'
+    for method in STATELESS:
+        if isinstance(getattr(now, method, None), (types.FunctionType, types.MethodType)):
+            theirs, ours = outcome(lambda: getattr(now(), method)()), outcome(lambda: getattr(old, method)())
+            if theirs != ours:
+                return f'{method}() of an old instance of {where} is {ours}, of a new one {theirs}'
 
 def check_held():
-    for (name, key), old in list(held.items()):
-        now = getattr(sys.modules.get(name), key, None)
-        if not isinstance(now, types.FunctionType) or now.__module__ != name or now.__qualname__ != key:
-            del held[name, key]
-        elif now is not old:
-            return f'{name}.{key} is another function than before'
+    for where, old, now in present(functions, types.FunctionType):
+        if now is not old:
+            return f'{where} is another function than before'
+    for where, old, now in present(instances, type):
+        if not isinstance(now, enum.EnumMeta) and (wrong := check_instance(where, old, now)):
+            return wrong
+    for where, old, now in present(members, type):
+        if isinstance(now, enum.EnumMeta) and isinstance(old, now) and now.A is not old:
+            return f'{where}.A is another member than before'
+    for (name, key), generator in list(generators.items()):
+        next(generator)
 
+stop, waiting = threading.Event(), {}
+
+def call_on():
+    while not stop.wait(0.0005):
+        for function in list(functions.values()):
+            outcome(function)
+
+def wait_in(key, function):
+    event, result = threading.Event(), []
+    thread = threading.Thread(target=lambda: result.append(outcome(function, event)), daemon=True)
+    thread.start()
+    waiting[key] = event, thread, result, outcome(function)
+
+def let_go(wrong):
+    for key, (event, thread, result, expected) in list(waiting.items()):
+        event.set()
+        thread.join()
+        if result != [expected]:
+            wrong = f'{key} returned {result} after a wait, should be {expected}'
+        del waiting[key]
+    return wrong
+
+def forget(name):
+    for held in (functions, instances, members, generators):
+        for key in [key for key in held if (key[0] + '.').startswith(name + '.')]:
+            del held[key]
+
+def do(what, name):
+    if what == 'reload':
+        return pymodhost.reload(name).errors
+    if what == 'run':
+        return pymodhost.run(f'import {name} as m\nassert m.__name__ == {name!r}').errors
+    errors = pymodhost.unload(name).errors
+    forget(name)
+    import_all()
+    return errors + pymodhost.reload_all().errors
+
+threading.Thread(target=call_on, daemon=True).start()
 pymodhost.watch([sys.argv[1]])
 sys.dont_write_bytecode = True
 for line in sys.stdin:
@@ -102,9 +183,16 @@ for line in sys.stdin:
     errors, wrong = [str(error) for error in report.errors], None
     if not errors:
         import_all()
-        wrong = check_held()
+        for what, name in order['do']:
+            errors += [f'{what} {name}: {error}' for error in do(what, name)]
+        wrong = let_go(check_held())
         hold()
+        for (name, key), function in functions.items():
+            if 'event' in function.__code__.co_varnames:
+                wait_in(f'{name}.{key}', function)
     print(json.dumps({'errors': errors, 'held': wrong, 'dump': dump()}), flush=True)
+stop.set()
+let_go(None)
 '''
 
 
@@ -119,9 +207,10 @@ def any_item(random, position, modules):
     name, lower = random.choice(NAMES), [m for m in modules[:position] if m]
     other = random.choice(lower) if lower else None
     kinds = ['value', 'function', 'class', 'nested', 'default', 'instance', 'decorated', 'lambda', 'doc', 'state', 'property',
-             'calls', 'cached']
+             'calls', 'cached', 'slots', 'dataclass', 'slotted', 'enum', 'metaclass', 'abstract', 'dispatch', 'weak', 'named_tuple',
+             'exception', 'partial', 'generator', 'waits', 'hooks', 'generic', 'initsub']
     if other:
-        kinds += ['from', 'star', 'attribute', 'base', 'import', 'late'] * 2
+        kinds += ['from', 'star', 'attribute', 'base', 'import', 'late', 'relative', 'factory'] * 3
     return [random.choice(kinds), name, any_value(random), other, random.choice(NAMES)]
 
 
@@ -129,7 +218,15 @@ def plain_name(module):
     return module.removesuffix('.__init__')
 
 
-def render_item(item):
+def relative(module, other):
+    """How a module names another one of its package."""
+    if not other or not module.startswith('pkg.') or not other.startswith('pkg.'):
+        return other
+    package = module.rpartition('.')[0]
+    return '.' * (package.count('.') + 1) + other.removeprefix('pkg').lstrip('.')
+
+
+def render_item(item, module):
     kind, name, value, other, theirs = item
     other = other and plain_name(other)
     return {
@@ -155,6 +252,37 @@ def render_item(item):
         'base': lambda: f'from {other} import {theirs} as _base\nclass {name}(_base if isinstance(_base, type) else object):\n'
                         f'    def own(self): return {value!r}',
         'import': lambda: f'import {other} as {name}',
+        'relative': lambda: f'from {relative(module, other)} import {theirs} as {name}',
+        'factory': lambda: f'import {other}\n_make = getattr({other}, "_make", None)\n{name} = _make({value!r}) if _make else None',
+        'slots': lambda: f'class {name}:\n    __slots__ = ("x", {theirs!r})\n    def __init__(self): self.x = {value!r}\n'
+                         f'    def get(self): return {value!r}\n    def __len__(self): return 3',
+        'dataclass': lambda: f'import dataclasses as _d\n@_d.dataclass\nclass {name}:\n    x: object = 1\n'
+                             f'    y{theirs}: object = _d.field(default_factory=lambda: {value!r})\n    def get(self): return {value!r}',
+        'slotted': lambda: f'import dataclasses as _d\n@_d.dataclass(slots=True, frozen=True)\nclass {name}:\n    {theirs}: object = 1\n'
+                           f'    def get(self): return {value!r}',
+        'enum': lambda: f'import enum as _e\nclass {name}(_e.Enum):\n    A = "first"\n    B{theirs} = {value!r}\n'
+                        f'    def get(self): return [self.name, {value!r}]',
+        'metaclass': lambda: f'class _M{name}(type):\n    def tag(cls): return {value!r}\nclass {name}(metaclass=_M{name}):\n'
+                             f'    def get(self): return type(self).tag()',
+        'abstract': lambda: f'import abc as _a\nclass _A{name}(_a.ABC):\n    @_a.abstractmethod\n    def get(self): ...\n'
+                            f'_A{name}.register({"int" if theirs < "c" else "str"})\nclass {name}(_A{name}):\n    def get(self): return {value!r}',
+        'dispatch': lambda: f'import functools as _f\n@_f.singledispatch\ndef {name}(x): return {value!r}\n'
+                            f'@{name}.register\ndef _d_{theirs}(x: int): return [x, {value!r}]\n_make = lambda n: lambda: [n, {value!r}]',
+        'weak': lambda: f'import weakref as _w\nclass _W{name}: pass\n_kept_{name} = _W{name}()\n_set_{name} = _w.WeakSet([_kept_{name}])\n'
+                        f'_map_{name} = _w.WeakKeyDictionary({{_W{name}: {value!r}}})\n'
+                        f'def {name}(): return [len(_set_{name}), _map_{name}.get(_W{name})]',
+        'named_tuple': lambda: f'import collections as _c\nclass {name}(_c.namedtuple("{name}", "x {theirs}", defaults=(1, 2))):\n'
+                               f'    def get(self): return {value!r}',
+        'exception': lambda: f'class {name}(Exception):\n    def get(self): return {value!r}\n    def __str__(self): return {theirs!r}',
+        'partial': lambda: f'import functools as _f\ndef _part_{name}(x): return [x, {value!r}]\n{name} = _f.partial(_part_{name}, 1)',
+        'generator': lambda: f'def {name}():\n    while True:\n        yield {value!r}',
+        'waits': lambda: f'def {name}(event=None):\n    if hasattr(event, "wait"): event.wait()\n    return {value!r}',
+        'hooks': lambda: f'def __unload__(): {name} if {name!r} in globals() else 0\n'
+                         f'def __reload__(previous): assert previous["__name__"] == __name__',
+        'generic': lambda: f'import typing as _t\nclass {name}(_t.Generic[_t.TypeVar("T")]):\n    def get(self): return {value!r}\n'
+                           f'_alias_{name} = {name}[int]',
+        'initsub': lambda: f'class _B{name}:\n    def __init_subclass__(cls): cls.mark = {value!r}\nclass {name}(_B{name}):\n'
+                           f'    def get(self): return self.mark',
         'late': lambda: f'def {name}():\n    import {other}\n    return repr(getattr({other}, {theirs!r}, None))[:9]',
         'raise': lambda: f'raise ValueError({name!r})',
         'syntax': lambda: f'def {name}( return',
@@ -180,7 +308,7 @@ def change_module(random, position, items, modules):
 
 
 def generate(random):
-    """Batches: each a dict of modules to items, what is None is deleted; the first is the program."""
+    """Batches: each a dict of modules to items, and what to 'do' besides; the first is the program."""
     state = {}
     for position, module in enumerate(MODULES):
         state[module] = [any_item(random, position, MODULES) for _ in range(random.randrange(1, 5))]
@@ -196,6 +324,10 @@ def generate(random):
             broken = random.choice(MODULES)
             item = [random.choice(['raise', 'syntax', 'exit']), 'a', None, None, 'a']
             batch[broken] = state[broken] = [*state[broken], item]
+        elif random.random() < 0.4:
+            what = random.choice(['reload', 'unload', 'run'])
+            # What is loaded anew comes after the others, which decides what a star import of a package gets.
+            batch['do'] = [[what, plain_name(random.choice([m for m in MODULES if what != 'unload' or '.' not in m]))]]
         batches.append(batch)
     return batches
 
@@ -214,7 +346,7 @@ class Run:
     def save(self, module, items):
         path = self.top / (module.replace('.', '/') + '.py')
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('\n'.join(render_item(item) for item in items) + '\n')
+        path.write_text('\n'.join(render_item(item, module) for item in items) + '\n')
 
     def start(self):
         from tests.host.harness import extension_directory
@@ -223,8 +355,8 @@ class Run:
         self.host = subprocess.Popen([PYTHON, '-c', HOST, self.top], env=env, text=True, stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, stderr=self.log)
 
-    def ask(self):
-        self.host.stdin.write(json.dumps({'names': self.names}) + '\n')
+    def ask(self, do):
+        self.host.stdin.write(json.dumps({'names': self.names, 'do': do}) + '\n')
         self.host.stdin.flush()
         answer = self.host.stdout.readline()
         if not answer:
@@ -240,6 +372,8 @@ class Run:
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def batch(self, number, changes):
+        changes = dict(changes)
+        do = changes.pop('do', [])
         for module, items in changes.items():
             self.save(module, items)
         expected = self.new()
@@ -247,7 +381,7 @@ class Run:
             if expected is None:
                 return  # not a program yet
             self.start()
-        answer = self.ask()
+        answer = self.ask(do)
         if expected is None:
             if not answer['errors'] and answer['dump'] != self.alive:
                 raise Difference(f'batch {number}: a new interpreter can\'t import this, and no error was reported')
