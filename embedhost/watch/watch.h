@@ -62,6 +62,16 @@ const char *watch_read_path(const struct watch *watch, const char *path, char *b
 
 /* ---- for the files of this room ---- */
 
+/* Who is told. */
+struct watch_sink {
+	int (*fn)(const struct watch_change *change, void *data);
+	void *data;
+};
+int watch_report(const struct watch_sink *sink, const char *path, bool structure);
+
+/* Another open file under a number; takes fresh, which may be -1 with errno set. */
+int watch_replace_fd(int fd, int fresh);
+
 /* feed.c: the lines of a feed, apart from where they come from. */
 struct feed_line {
 	uint64_t generation;
