@@ -67,6 +67,11 @@ class ScaleTest(TestCase):
     def test_in_one_directory(self):
         self.work({f'm{number}': f'V = {number}\n' for number in range(SCALE)}, f'm{SCALE - 7}', False)
 
+    def test_a_directory_counts_up_to_a_hundred_directories_as_links(self):
+        mnt = self.mount({f'{top}.p{number}.m': '' for top, count in (('few', 100), ('many', 101)) for number in range(count)})
+        self.assertEqual([os.stat(mnt.path / name).st_nlink for name in ('few', 'many', 'few/p0')], [102, 1, 2])
+        self.assertEqual(len(run('find', mnt.path / 'many', '-name', 'm.py').stdout.split()), 101)
+
 
 if __name__ == '__main__':
     unittest.main()

@@ -21,10 +21,10 @@
 	"n.id, n.parent, n.version, n.kind, n.mode, n.uid, n.gid, n.size, n.atime, n.mtime, " \
 	"n.ctime, n.base, " SUBDIRS
 
-/* It is the index pymodfs_node_dirs that makes it cheap. */
-#define SUBDIRS                                                            \
-	"CASE WHEN n.kind = 'd' THEN (SELECT count(*) FROM pymodfs_node s" \
-	" WHERE s.parent = n.id AND s.kind = 'd') ELSE 0 END"
+/* The index pymodfs_node_dirs makes it cheap, and the limit (STORE_SUBDIRS_MAX + 1) where there are thousands. */
+#define SUBDIRS                                                                           \
+	"CASE WHEN n.kind = 'd' THEN (SELECT count(*) FROM (SELECT 1 FROM pymodfs_node s" \
+	" WHERE s.parent = n.id AND s.kind = 'd' LIMIT 101) t) ELSE 0 END"
 
 #define NOW "(SELECT ns FROM pymodfs_now)"
 

@@ -46,6 +46,8 @@ enum store_kind {
 	STORE_DIR = 'd',
 };
 
+#define STORE_SUBDIRS_MAX 100 /* of one directory; more aren't counted */
+
 /* A node as it is now. Times are nanoseconds since the epoch. */
 struct store_node {
 	int64_t id;      /* st_ino: the same for the life of the object, also over a rename */
@@ -56,7 +58,7 @@ struct store_node {
 	int64_t uid, gid; /* or -1, likewise */
 	int64_t size;     /* bytes of the current version; 0 for directories */
 	int64_t atime, mtime, ctime;
-	int64_t subdirs; /* directories: how many directories are in it */
+	int64_t subdirs; /* directories: how many directories are in it; above STORE_SUBDIRS_MAX: more */
 };
 
 /* One entry of a directory. */

@@ -82,13 +82,20 @@ static mode_t default_mode(const struct tree *tree, enum store_kind kind)
 	return (kind == STORE_DIR ? 0777 : 0666) & ~tree->options.umask;
 }
 
+/* 1 means of a directory that nobody has counted, as on other file systems. */
+static nlink_t links_of(const struct store_node *node)
+{
+	bool counted = node->kind == STORE_DIR && node->subdirs <= STORE_SUBDIRS_MAX;
+	return counted ? 2 + (nlink_t)node->subdirs : 1;
+}
+
 void tree_stat_node(const struct tree *tree, const struct store_node *node, struct stat *ret_attr)
 {
 	mode_t mode = node->mode >= 0 ? (mode_t)node->mode : default_mode(tree, node->kind);
 	struct stat attr = {
 		.st_ino = (ino_t)node->id,
 		.st_mode = type_of(node->kind) | mode,
-		.st_nlink = node->kind == STORE_DIR ? 2 + (nlink_t)node->subdirs : 1,
+		.st_nlink = links_of(node),
 		.st_uid = node->uid >= 0 ? (uid_t)node->uid : tree->options.uid,
 		.st_gid = node->gid >= 0 ? (gid_t)node->gid : tree->options.gid,
 		.st_size = (off_t)node->size,
