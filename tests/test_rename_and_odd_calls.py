@@ -617,6 +617,23 @@ class SaveTest(OddCase):
         self.assertEqual(self.mnt.database.read('x'), b'V = 1\nW = 1\n')
         self.assertEqual(self.versions_of('x.py'), 1)
 
+    def test_another_mounts_file_of_the_same_name_and_number_is_no_duplicate(self):
+        other = self.mount(database=self.database(name='other.db'), mountpoint='other')
+        for mnt in (self.mnt, other):
+            mnt.database.put({'x': 'V = 0\n'})
+        wait_until(lambda: all((mnt.path / 'x.py').exists() for mnt in (self.mnt, other)))
+        fd, another = (os.open(mnt.path / 'x.py', os.O_WRONLY | os.O_TRUNC) for mnt in (self.mnt, other))
+        try:
+            self.assertEqual(os.fstat(fd).st_ino, os.fstat(another).st_ino)
+            os.write(fd, b'V = 1\n')
+            # So this close is the save, and tells of it that it fails.
+            self.mnt.database.execute("CREATE TRIGGER no BEFORE UPDATE ON module BEGIN SELECT raise(ABORT, 'no'); END")
+            with self.assertRaises(OSError) as caught:
+                os.close(fd)
+            self.assertEqual(caught.exception.errno, errno.EINVAL)
+        finally:
+            os.close(another)
+
     def test_fsync_saves_what_is_written_so_far(self):
         fd = os.open(self.mnt.path / 'x.py', os.O_WRONLY | os.O_CREAT)
         os.write(fd, b'V = 1\n')

@@ -17,8 +17,11 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <syslog.h>
 #include <unistd.h>
+
+#include "mountpoint.h"
 
 #define HELPER "/usr/bin/fusermount3" /* where libfuse looks first; then along PATH */
 #define WORDS_SIZE 512
@@ -152,6 +155,9 @@ int attach_session(struct mount *mount)
 	hush_end(&hush, words);
 	if (mounted) {
 		fputs(words, stderr); /* -d */
+		int connection = mountpoint_find_connection(mount->mountpoint);
+		tree_set_device(
+			mount->tree, connection < 0 ? 0 : makedev(0, (unsigned int)connection));
 		return 0;
 	}
 	int r = check_device(mount);

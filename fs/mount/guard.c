@@ -24,46 +24,10 @@
 #include <unistd.h>
 
 #include "mount.h"
+#include "mountpoint.h"
 
 #define DEATH SIGUSR1
 #define END_TIMEOUT_MS 300 /* how long a killed daemon may take to end by itself */
-
-/* Blanks and the like are written in octal in the kernel's table. */
-static void unescape(char *text)
-{
-	char *to = text;
-	for (const char *from = text; *from; to++) {
-		unsigned int value;
-		if (*from == '\\' && sscanf(from + 1, "%3o", &value) == 1) {
-			*to = (char)value;
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	*to = '\0';
-}
-
-/* The number by which the kernel knows the connection of the mount on a directory; -1: there is none. */
-static int find_connection(const char *mountpoint)
-{
-	char *line = NULL, path[16384]; /* four for each byte of a path */
-	size_t size = 0;
-	int found = -1;
-	FILE *table = fopen("/proc/self/mountinfo", "re");
-	while (table && getline(&line, &size, table) > 0) {
-		unsigned int minor;
-		if (sscanf(line, "%*d %*d %*u:%u %*s %16383s", &minor, path) != 2)
-			continue;
-		unescape(path);
-		if (!strcmp(path, mountpoint) && strstr(line, " - fuse.pymodfs "))
-			found = (int)minor;
-	}
-	free(line);
-	if (table)
-		fclose(table);
-	return found;
-}
 
 static int open_abort(int connection)
 {
@@ -77,7 +41,7 @@ static void break_connection(int abort, int connection, const char *mountpoint)
 {
 	if (abort >= 0 && write(abort, "1", 1) == 1)
 		return;
-	if (find_connection(mountpoint) == connection)
+	if (mountpoint_find_connection(mountpoint) == connection)
 		(void)umount2(mountpoint, MNT_FORCE | UMOUNT_NOFOLLOW);
 }
 
@@ -91,9 +55,9 @@ static _Noreturn void guard_run(
 	process_let_go(&ended.fd);
 	if (getppid() == pid)
 		sigwait(death, &signal_number);
-	int connection = find_connection(mountpoint);
+	int connection = mountpoint_find_connection(mountpoint);
 	int abort = connection < 0 ? -1 : open_abort(connection);
-	if (connection >= 0 && find_connection(mountpoint) == connection &&
+	if (connection >= 0 && mountpoint_find_connection(mountpoint) == connection &&
 		poll(&ended, 1, END_TIMEOUT_MS) == 0)
 		break_connection(abort, connection, mountpoint);
 	_exit(0);

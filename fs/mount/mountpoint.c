@@ -154,3 +154,39 @@ bool mountpoint_holds(const char *mountpoint, const char *path)
 	free(absolute);
 	return holds;
 }
+
+/* Blanks and the like are written in octal in the kernel's table. */
+static void unescape(char *text)
+{
+	char *to = text;
+	for (const char *from = text; *from; to++) {
+		unsigned int value;
+		if (*from == '\\' && sscanf(from + 1, "%3o", &value) == 1) {
+			*to = (char)value;
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+}
+
+int mountpoint_find_connection(const char *mountpoint)
+{
+	char *line = NULL, path[16384]; /* four for each byte of a path */
+	size_t size = 0;
+	int found = -1;
+	FILE *table = fopen("/proc/self/mountinfo", "re");
+	while (table && getline(&line, &size, table) > 0) {
+		unsigned int minor;
+		if (sscanf(line, "%*d %*d %*u:%u %*s %16383s", &minor, path) != 2)
+			continue;
+		unescape(path);
+		if (!strcmp(path, mountpoint) && strstr(line, " - fuse.pymodfs "))
+			found = (int)minor;
+	}
+	free(line);
+	if (table)
+		fclose(table);
+	return found;
+}

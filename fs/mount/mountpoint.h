@@ -12,5 +12,10 @@
 char *mountpoint_prepare(const char *path, bool nonempty);
 /* Is the file at path (or where it would be) inside the directory? */
 bool mountpoint_holds(const char *mountpoint, const char *path);
+/*
+ * The number by which the kernel knows the connection of the mount of ours on a directory, which is the minor number of its files'
+ * device; -1: there is none. Asks the kernel's table alone.
+ */
+int mountpoint_find_connection(const char *mountpoint);
 
 #endif

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Reads a whole small file of /proc; returns its length, or -1. */
@@ -96,7 +98,16 @@ static bool is_last(const char *path, const char *name)
 	       (last[1 + n] == '\0' || strcmp(last + 1 + n, " (deleted)") == 0);
 }
 
-bool caller_has_duplicate(pid_t tid, const char *name, const uint64_t *inos, size_t n_inos)
+/* By what the kernel knows already: the file may be one of ours, and to ask for more would be to ask ourselves. */
+static bool is_on_device(int dir, const char *fd, dev_t device)
+{
+	struct statx attr;
+	return !device || statx(dir, fd, AT_STATX_DONT_SYNC, 0, &attr) < 0 ||
+	       makedev(attr.stx_dev_major, attr.stx_dev_minor) == device;
+}
+
+bool caller_has_duplicate(
+	pid_t tid, const char *name, dev_t device, const uint64_t *inos, size_t n_inos)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)tid);
@@ -110,7 +121,8 @@ bool caller_has_duplicate(pid_t tid, const char *name, const uint64_t *inos, siz
 		if (n < 0)
 			continue;
 		target[n] = '\0';
-		found = is_last(target, name) && is_writer_of(tid, entry->d_name, inos, n_inos);
+		found = is_last(target, name) && is_writer_of(tid, entry->d_name, inos, n_inos) &&
+			is_on_device(dirfd(dir), entry->d_name, device);
 	}
 	closedir(dir);
 	return found;

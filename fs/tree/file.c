@@ -446,17 +446,20 @@ struct close_facts {
 	bool module;
 	bool only; /* no other open file shares the draft */
 	char name[STORE_NAME_MAX + 1];
+	dev_t device;
 	uint64_t inos
 		[2]; /* its st_ino, and what that was before it was committed for the first time */
 };
 
-static void close_facts_init(struct close_facts *facts, const struct draft *draft)
+static void close_facts_init(
+	struct close_facts *facts, const struct tree *tree, const struct draft *draft)
 {
 	facts->save = draft_is_unsaved(draft) &&
 		      (draft->state == DRAFT_BOUND || draft->state == DRAFT_NEW);
 	facts->module = draft->kind == STORE_MODULE;
 	facts->only = draft->files == 1;
 	snprintf(facts->name, sizeof(facts->name), "%s", draft->place ? draft->place->name : "");
+	facts->device = tree->device;
 	facts->inos[0] = ino_synthetic(draft->ino);
 	facts->inos[1] = (uint64_t)draft->node;
 }
@@ -470,9 +473,10 @@ static bool close_is_save(const struct close_facts *facts, const struct tree_cal
 		return false;
 	/* A child has inherited it, and who opened it is going to close it too. */
 	if (caller_process(caller->tid) != opener &&
-		caller_has_duplicate(opener, facts->name, facts->inos, 2))
+		caller_has_duplicate(opener, facts->name, facts->device, facts->inos, 2))
 		return false;
-	return !facts->only || !caller_has_duplicate(caller->tid, facts->name, facts->inos, 2);
+	return !facts->only ||
+	       !caller_has_duplicate(caller->tid, facts->name, facts->device, facts->inos, 2);
 }
 
 void tree_flush(struct tree *tree, const struct tree_caller *caller, struct tree_file *file,
@@ -486,7 +490,7 @@ void tree_flush(struct tree *tree, const struct tree_caller *caller, struct tree
 	tree_lock(tree);
 	if (!closing)
 		draft_promote(draft);
-	close_facts_init(&facts, draft);
+	close_facts_init(&facts, tree, draft);
 	draft->pins++;
 	tree_unlock(tree);
 

@@ -88,6 +88,7 @@ struct tree_file {
 struct tree {
 	struct store *store;
 	struct tree_options options;
+	dev_t device;
 
 	pthread_mutex_t lock; /* guards all below */
 	int64_t next_draft;

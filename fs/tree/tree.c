@@ -70,6 +70,11 @@ void tree_destroy(struct tree *tree)
 	free(tree);
 }
 
+void tree_set_device(struct tree *tree, dev_t device)
+{
+	tree->device = device;
+}
+
 static mode_t type_of(enum store_kind kind)
 {
 	return kind == STORE_DIR ? S_IFDIR : kind == STORE_LINK ? S_IFLNK : S_IFREG;

@@ -72,6 +72,8 @@ struct tree_entry {
 
 int tree_create(struct store *store, const struct tree_options *options, struct tree **ret_tree);
 void tree_destroy(struct tree *tree);
+/* The device number that the kernel has given to what is in the tree (0: not known). To be called before requests are served. */
+void tree_set_device(struct tree *tree, dev_t device);
 
 /* ---- names and attributes ---- */
 int tree_lookup(struct tree *tree, struct store_reader *reader, const struct tree_caller *caller,
