@@ -10,12 +10,23 @@
 #include "mount.h"
 #include "ops_file.h"
 
+/*
+ * Who is told of a name must find it in a listing from then on. The kernel uses one that it has cached only as long as the directory's times
+ * are the same (fs/fuse/readdir.c), so it is to ask for these. That waits for nothing, unlike other notifications.
+ */
+static void forget_times(struct mount *mount, fuse_ino_t dir)
+{
+	(void)fuse_lowlevel_notify_inval_inode(mount->session, dir, -1, 0);
+}
+
 static void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct mount *mount = fuse_req_userdata(req);
 	struct tree_caller caller = caller_of(req);
 	struct tree_entry entry;
 	int r = tree_lookup(mount->tree, mount->reader, &caller, parent, name, &entry);
+	if (r == 0 && entry.early)
+		forget_times(mount, parent);
 	if (r < 0)
 		reply_tree_error(req, r);
 	else

@@ -4,7 +4,7 @@
  * tells the kernel to forget what it has cached of them, then shows them to who looks (tree/unseen.c), then raises the generation
  * (which wakes readers of the feed), then lets the saves return that waited for it. So who waited for any of these sees the new state.
  *
- * Only this thread calls fuse_lowlevel_notify_* of the tree's entries: it may block on a directory's lock that the kernel holds for a
+ * Only this thread calls fuse_lowlevel_notify_* of the tree's entries, but for attributes alone: it may block on a directory's lock that the kernel holds for a
  * request which the session thread, or the writer, is yet to answer. They never wait for this thread.
  *
  * A save whose publication takes no such call is published by the writer itself, if this thread has nothing in hand: to wake it would

@@ -25,7 +25,7 @@ struct entry_walk {
 static int take_entry(void *arg, const struct db_row *row)
 {
 	struct entry_walk *walk = arg;
-	struct store_entry entry = {.name = db_get_text(row, 11)};
+	struct store_entry entry = {.name = db_get_text(row, 11), .change = db_get_int(row, 13)};
 	node_from_row(&entry.node, row);
 	walk->last = entry.node.id;
 	walk->n++;

@@ -77,7 +77,8 @@ static const char *const texts[N_SQL] = {
 		     " ELSE d.path || '/' || n.base END"
 		     " FROM pymodfs_node n LEFT JOIN pymodfs_node d ON d.id = n.parent"
 		     " WHERE n.id = ?1 AND (n.parent IS NOT NULL OR n.id = 1)",
-	[SQL_LIST] = "SELECT " NODE " FROM pymodfs_node n WHERE n.parent = ?1 AND n.id > ?2"
+	[SQL_LIST] = "SELECT " NODE ", (SELECT coalesce(max(id), 0) FROM pymodfs_change)"
+		     " FROM pymodfs_node n WHERE n.parent = ?1 AND n.id > ?2"
 		     " ORDER BY n.id LIMIT ?3",
 	[SQL_CHANGES] = "SELECT id, op, kind, node, parent, version, old_version, dir, base"
 			" FROM pymodfs_change WHERE id > ?1 ORDER BY id LIMIT ?2",

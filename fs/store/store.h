@@ -65,6 +65,7 @@ struct store_node {
 struct store_entry {
 	struct store_node node;
 	const char *name; /* file name, NUL-terminated; valid during the callback */
+	int64_t change;   /* from store_list(): the newest change that there was when it was read */
 };
 
 enum store_op {

@@ -2,7 +2,7 @@
 /*
  * Versions that were opened or listed lately and to which their names lead, so that who opens one needs no statement. That holds until a commit
  * of this mount begins, or others' changes are published: what they have committed and the publisher hasn't published is not shown to
- * anybody (unseen.c). While a commit is under way nothing is known, because nobody can tell whether it is there yet. A version takes the
+ * anybody (unseen.c), but that names have come and gone; once that has come out it ends, too. While a commit is under way nothing is known, because nobody can tell whether it is there yet. A version takes the
  * place of one with the same remainder. tree->lock guards the table.
  */
 #include "private.h"
@@ -15,7 +15,7 @@ static struct known *known_place(struct tree *tree, int64_t version)
 bool known_epoch(const struct tree *tree, uint64_t *ret_epoch)
 {
 	uint64_t commits = store_commits(tree->store);
-	*ret_epoch = (uint64_t)tree->published + commits;
+	*ret_epoch = (uint64_t)tree->published + tree->exposed + commits;
 	return commits % 2 == 0;
 }
 

@@ -20,10 +20,14 @@ struct listing {
 	void *arg;
 };
 
-/* Changing: a look-up must decide what is there, and the answer may not be cached (tree_lookup). */
-static void look_at_file(const struct listing *listing, const struct store_node *node,
+/*
+ * Changing: a look-up must decide what is there, and the answer may not be cached (tree_lookup). Also where the listing may be newer than
+ * what is published (unseen.c): what it says must be as old as what a look-up says, for as long as it may be under way.
+ */
+static void look_at_file(const struct listing *listing, const struct store_entry *entry,
 	bool *ret_hidden, bool *ret_changing)
 {
+	const struct store_node *node = &entry->node;
 	struct tree *tree = listing->tree;
 	*ret_hidden = *ret_changing = false;
 	if (node->kind == STORE_DIR)
@@ -31,7 +35,7 @@ static void look_at_file(const struct listing *listing, const struct store_node 
 	tree_lock(tree);
 	*ret_hidden = aside_hides(tree, node->id, listing->tid);
 	*ret_changing = draft_find_node(tree, node->id) || aside_find(tree, node->id) ||
-			node->version > tree->published_version;
+			entry->change > tree->published;
 	if (listing->settled && !*ret_changing)
 		known_add(tree, listing->epoch, node);
 	tree_unlock(tree);
@@ -45,7 +49,7 @@ static int list_entry(void *arg, const struct store_entry *entry)
 		.position = entry->node.id,
 	};
 	bool hidden, changing;
-	look_at_file(listing, &entry->node, &hidden, &changing);
+	look_at_file(listing, entry, &hidden, &changing);
 	if (hidden)
 		return 0;
 	node_entry(listing->tree, &entry->node, &dirent.entry);

@@ -59,6 +59,12 @@ struct unseen {
 	struct unseen *next;
 };
 
+/* unseen.c: a version that is not published, and that somebody has seen. */
+struct seen {
+	int64_t version;
+	UT_hash_handle hh;
+};
+
 /* A committed version that is open. */
 struct content {
 	int64_t version;
@@ -100,7 +106,9 @@ struct tree {
 	unsigned int aparts; /* how many drafts are apart */
 	int64_t published;   /* the newest change that is (unseen.c) */
 	int64_t published_version;
+	uint64_t exposed; /* how often it came out that the store is newer than that */
 	struct unseen *unseen;
+	struct seen *seen;
 	struct content *contents;
 	struct known *known; /* KNOWN_MAX */
 	struct tree_file
@@ -157,6 +165,7 @@ void known_add(struct tree *tree, uint64_t epoch, const struct store_node *node)
 /* patience_ms: tree_request's. */
 void unseen_add(struct tree *tree, int64_t version, int patience_ms);
 void unseen_remove(struct tree *tree, int64_t version);
+void unseen_finish(struct tree *tree);
 /* unseen.c: makes of a node as it is in the store what is there for whoever looks. Takes the lock. */
 int unseen_hide(struct tree *tree, struct store_reader *reader, struct store_node *node);
 /* Likewise: is this version of the node, not the newest one, what its name leads to? */

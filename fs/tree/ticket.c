@@ -59,6 +59,7 @@ int ticket_send_back(
 {
 	tree_lock(tree);
 	int r = caller ? ticket_leave(tree, caller->tid, node, use) : 0;
+	tree->exposed += use == TICKET_LOOK;
 	tree_unlock(tree);
 	return r < 0 ? r : -ESTALE;
 }
@@ -67,6 +68,7 @@ int ticket_send_back_from(struct tree *tree, const struct tree_caller *caller, i
 {
 	tree_lock(tree);
 	int r = ticket_leave(tree, caller->tid, TICKET_ANY, TICKET_LOOK);
+	tree->exposed++;
 	if (r == 0)
 		tree->tickets->version = version;
 	tree_unlock(tree);

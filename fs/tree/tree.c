@@ -59,8 +59,7 @@ void tree_destroy(struct tree *tree)
 	drop_drafts(tree);
 	while (tree->asides)
 		aside_remove(tree, tree->asides->node);
-	while (tree->unseen)
-		unseen_remove(tree, tree->unseen->version);
+	unseen_finish(tree);
 	while (tree->contents) {
 		tree->contents->files = 1;
 		content_close(tree, tree->contents);
@@ -201,6 +200,8 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 {
 	bool aside = aside_find(tree, node->id), gone = aside_hides(tree, node->id, caller->tid);
 	struct ticket *ticket = ticket_for_node(tree, caller, node, name);
+	ret_entry->early = node->version > tree->published_version;
+	tree->exposed += ret_entry->early;
 	if (ticket && !(gone && ticket_is_own(ticket))) {
 		struct draft *draft =
 			ticket_draft(tree, ticket, ticket_is_own(ticket) ? shown : node, name);
@@ -280,6 +281,7 @@ int tree_lookup(struct tree *tree, struct store_reader *reader, const struct tre
 		return -ENOENT;
 	int64_t parent = ino_get_id(dir);
 	bool hidden;
+	ret_entry->early = false;
 	if (lookup_named(tree, caller, parent, name, ret_entry, &hidden))
 		return 0;
 	/* Each turn takes another replacement of the file in between two statements. */

@@ -68,6 +68,7 @@ struct tree_entry {
 	uint64_t ino; /* 0: no such name, and that may be cached if lasting */
 	struct stat attr;
 	bool lasting; /* may be cached until it is invalidated */
+	bool early; /* tree_lookup(): it isn't published, so a listing that is cached may lack it */
 };
 
 int tree_create(struct store *store, const struct tree_options *options, struct tree **ret_tree);

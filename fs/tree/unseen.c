@@ -11,10 +11,11 @@
  * the publisher: those are listed here.
  *
  * That holds for new versions. Names come and go with the store: a directory's times do so too, and who compares them to know whether
- * his list of names is out of date (the import system) must not be shown new times with old names. Other files than modules are
- * shown as they are in the store: their old bytes are gone, so nobody can read them after the new ones anyway.
+ * his list of names is out of date (the import system) must not be shown new times with old names. So a new name leads to the
+ * newest version; what somebody has seen of it that isn't published yet stays shown, and is listed here as well. Other files than modules
+ * are shown as they are in the store: their old bytes are gone, so nobody can read them after the new ones anyway.
  *
- * tree->lock guards the list and what is published.
+ * tree->lock guards both lists and what is published.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,13 +27,13 @@
 
 #define HIDE_TURNS 10
 
-/* Takes off a version (and all below it, if so), and those whose time is over. */
-static void unseen_sweep(struct tree *tree, int64_t version, bool below)
+/* Takes off those from one version to another, and those whose time is over. */
+static void unseen_sweep(struct tree *tree, int64_t first, int64_t last)
 {
 	int64_t now = clock_monotonic();
 	for (struct unseen **p = &tree->unseen; *p;) {
 		struct unseen *unseen = *p;
-		bool gone = unseen->version == version || (below && unseen->version < version);
+		bool gone = unseen->version >= first && unseen->version <= last;
 		if (!gone && unseen->until > now) {
 			p = &unseen->next;
 			continue;
@@ -50,14 +51,14 @@ void unseen_add(struct tree *tree, int64_t version, int patience_ms)
 		return;
 	unseen->version = version;
 	unseen->until = clock_monotonic() + wait * MILLISECOND;
-	unseen_sweep(tree, version, false);
+	unseen_sweep(tree, version, version);
 	unseen->next = tree->unseen;
 	tree->unseen = unseen;
 }
 
 void unseen_remove(struct tree *tree, int64_t version)
 {
-	unseen_sweep(tree, version, false);
+	unseen_sweep(tree, version, version);
 }
 
 static bool unseen_has(struct tree *tree, int64_t version)
@@ -66,6 +67,40 @@ static bool unseen_has(struct tree *tree, int64_t version)
 	while (unseen && unseen->version != version)
 		unseen = unseen->next;
 	return unseen && unseen->until > clock_monotonic();
+}
+
+static struct seen *seen_find(struct tree *tree, int64_t version)
+{
+	struct seen *seen;
+	HASH_FIND(hh, tree->seen, &version, sizeof(version), seen);
+	return seen;
+}
+
+static void seen_add(struct tree *tree, int64_t version)
+{
+	struct seen *seen = seen_find(tree, version) ? NULL : malloc(sizeof(*seen));
+	if (!seen) /* it may be hidden once more */
+		return;
+	seen->version = version;
+	HASH_ADD(hh, tree->seen, version, sizeof(version), seen);
+	if (!is_in_table(hh, seen))
+		free(seen);
+}
+
+static void seen_sweep(struct tree *tree, int64_t published)
+{
+	struct seen *seen, *next;
+	HASH_ITER (hh, tree->seen, seen, next)
+		if (seen->version <= published) {
+			HASH_DEL(tree->seen, seen);
+			free(seen);
+		}
+}
+
+void unseen_finish(struct tree *tree)
+{
+	unseen_sweep(tree, 0, INT64_MAX);
+	seen_sweep(tree, INT64_MAX);
 }
 
 /* Which version of a node is there: found by going through the changes that aren't published. */
@@ -81,18 +116,18 @@ static int take_change(void *arg, const struct store_change *change)
 	struct tree *tree = showing->tree;
 	bool own = store_is_own(tree->store, change->id);
 	tree_lock(tree);
-	bool known = own && !unseen_has(tree, change->version);
+	bool known =
+		seen_find(tree, change->version) || (own && !unseen_has(tree, change->version));
 	tree_unlock(tree);
-	if (known) {
+	if (known)
 		showing->version = change->version;
-	} else if (!showing->found) { /* what was there before it; a name that is new is there */
+	else if (!showing->found) /* what was there before it; a name that is new is there */
 		showing->version = change->op == STORE_UPDATE ? change->old_version : INT64_MAX;
-	}
 	showing->found = true;
 	return 0;
 }
 
-/* Whether the node's version may be newer than what is published; *ret_published: the newest change that is. */
+/* Whether the node's version is newer than what is published; *ret_published: the newest change that is. */
 static bool is_newer(struct tree *tree, const struct store_node *node, int64_t *ret_published)
 {
 	tree_lock(tree);
@@ -102,12 +137,15 @@ static bool is_newer(struct tree *tree, const struct store_node *node, int64_t *
 	return newer;
 }
 
-static bool is_published_since(struct tree *tree, int64_t published)
+/* A version is going to be shown, as of that newest published change; false: something was published meanwhile. */
+static bool note_shown(struct tree *tree, int64_t version, int64_t published)
 {
 	tree_lock(tree);
-	bool since = tree->published != published;
+	bool same = tree->published == published;
+	if (same && version > tree->published_version)
+		seen_add(tree, version);
 	tree_unlock(tree);
-	return since;
+	return same;
 }
 
 /* One try; -EAGAIN: something was published meanwhile. */
@@ -126,7 +164,7 @@ static int hide(struct tree *tree, struct store_reader *reader, struct store_nod
 		r = 0;
 	if (r < 0)
 		return r;
-	if (is_published_since(tree, published))
+	if (!note_shown(tree, shown.version, published))
 		return -EAGAIN;
 	*node = shown;
 	return 0;
@@ -157,6 +195,7 @@ void tree_published(struct tree *tree, int64_t change, int64_t version)
 	tree_lock(tree);
 	tree->published = change;
 	tree->published_version = version;
-	unseen_sweep(tree, version, true);
+	unseen_sweep(tree, 0, version);
+	seen_sweep(tree, version);
 	tree_unlock(tree);
 }
