@@ -16,8 +16,10 @@ class DepsTest(TestCase):
         for name in commands or []:
             (place / name).symlink_to(shutil.which(name, path='/usr/bin:/bin'))
         place = place if commands else '/usr/bin:/bin'
-        script = 'mount --bind "$1" /etc/os-release && PATH=$2 && shift 2 && exec tools/deps "$@"'
-        return run('unshare', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', self.dir / 'os-release', place,
+        # Other tests' mounts would live on in the namespace after their `umount`.
+        script = ('umount -alt fuse.pymodfs; mount --bind "$1" /etc/os-release && PATH=$2 && shift 2 && '
+                  'exec tools/deps "$@"')
+        return run('unshare', '--mount', 'sh', '-c', script, 'sh', self.dir / 'os-release', place,
                    *uses, cwd=TOP, check=False)
 
     def test_on_another_system_the_missing_packages_are_named_and_it_stops(self):

@@ -10,6 +10,7 @@ from .process import environment, run
 _SETUP = r'''
 set -eu
 mount --make-rprivate /
+umount --all --lazy --types fuse.pymodfs || :
 mount -t tmpfs none "$1"
 mkdir "$1/sbin" "$1/work" "$1/dev"
 ln -s "$2" "$1/sbin/mount.fuse.pymodfs"
@@ -33,7 +34,8 @@ class Namespace:
     """Commands and mounts in it are seen by nobody else. `place` is an empty directory for what it needs.
 
     The program of the build is there under the name of mount(8)'s helper, and /dev holds little more than
-    a /dev/fuse that everybody may use, as Debian has it.
+    a /dev/fuse that everybody may use, as Debian has it. The mounts of other tests are taken out of it: else they would live on in it
+    after their `umount`, and their daemons too.
     """
 
     def __init__(self, place):
