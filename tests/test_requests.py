@@ -32,6 +32,15 @@ class RequestsTest(TestCase):
         self.assertEqual(self.asked(lambda: self.look('a.py', b'V = 1\n')), status)
         self.assertEqual(self.asked(lambda: self.look('a.py', b'V = 1\n')), status)
 
+    def test_a_module_as_it_was_is_read_without_being_asked_for(self):
+        self.mnt = self.mount({'a': 'V = 1\n'})
+        self.mnt.database.update('a', 'V = 2\n')
+        wait_until(lambda: (self.mnt.path / 'a.py').read_bytes() == b'V = 2\n', 10, 'the change')
+        status = self.asked(lambda: None)
+        path = f'.pymodfs/at/{self.mnt.generation()}/a.py'
+        for _ in range(2):
+            self.assertEqual(self.asked(lambda: self.assertEqual((self.mnt.path / path).read_bytes(), b'V = 2\n'))[0], status[0])
+
     def test_what_is_saved_and_what_others_commit_is_read_anew(self):
         self.mnt = self.mount({'a': 'V = 1\n'})
         for number in range(10, 30):

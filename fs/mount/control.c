@@ -201,7 +201,7 @@ static struct control_file *file_of(const struct fuse_file_info *fi)
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct control *control = control_of(req);
-	const struct control_node *node = control_find(control, ino);
+	struct control_node *node = control_find(control, ino);
 	int error = node ? 0 : -ESTALE;
 	if (!error && ((fi->flags & O_ACCMODE) != O_RDONLY || fi->flags & O_TRUNC))
 		error = -EROFS;
@@ -211,6 +211,10 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (error) {
 		reply_error(req, error);
 		return;
+	}
+	if (node->kind == CONTROL_VERSION && !node->given) {
+		node->given = true;
+		giver_put(control->mount, ino, file->text, file->size);
 	}
 	fi->fh = (uintptr_t)file;
 	fi->noflush = 1;

@@ -34,6 +34,7 @@ struct control_node {
 	int64_t number;   /* the generation; the version */
 	struct stat attr;
 	uint64_t lookups;
+	bool given; /* the kernel has its content (give.c) */
 	UT_hash_handle by_id, by_key;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Gives the kernel the content of a version at its first open, before it asks. That spares a READ, and the GETATTR of whoever looks at the
+ * Gives the kernel the content of a version at its first open, before it asks: in the tree, and below .pymodfs (control.c). That spares a READ, and the GETATTR of whoever looks at the
  * file afterwards: the kernel takes a READ as a change of the file's atime.
  *
  * The call waits for the locks of the file's pages. Who reads a page that isn't there holds its lock until he is answered, so it is not
@@ -55,6 +55,14 @@ bool giver_wants(struct mount *mount, fuse_ino_t ino, int flags)
 	       !tree_is_open(mount->tree, version);
 }
 
+void giver_put(struct mount *mount, fuse_ino_t ino, const void *data, size_t size)
+{
+	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
+	bytes.buf[0].mem = (void *)(uintptr_t)data;
+	if (size && size <= SIZE_MAX_GIVEN)
+		fuse_lowlevel_notify_store(mount->session, ino, 0, &bytes, 0);
+}
+
 struct gift {
 	struct mount *mount;
 	fuse_ino_t ino;
@@ -63,10 +71,7 @@ struct gift {
 static void give(void *arg, const void *data, size_t size)
 {
 	const struct gift *gift = arg;
-	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
-	bytes.buf[0].mem = (void *)(uintptr_t)data;
-	if (size && size <= SIZE_MAX_GIVEN)
-		fuse_lowlevel_notify_store(gift->mount->session, gift->ino, 0, &bytes, 0);
+	giver_put(gift->mount, gift->ino, data, size);
 }
 
 void giver_give(struct mount *mount, fuse_ino_t ino, struct tree_file *file)

@@ -164,6 +164,8 @@ void giver_destroy(struct giver *giver);
 bool giver_wants(struct mount *mount, fuse_ino_t ino, int flags);
 /* file: open for reading, and the kernel hasn't been told yet. */
 void giver_give(struct mount *mount, fuse_ino_t ino, struct tree_file *file);
+/* The whole content of an inode that nobody has had open. */
+void giver_put(struct mount *mount, fuse_ino_t ino, const void *data, size_t size);
 /* The kernel has forgotten the version. */
 void giver_forget(struct mount *mount, fuse_ino_t ino);
 
