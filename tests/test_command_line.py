@@ -112,7 +112,7 @@ class MistakeTest(TestCase):
         terminal.wait_screen('this text')
         lines = terminal.screen().splitlines()
         self.assertIn('  --skip-conflicts', lines)
-        self.assertIn('        where both changed, leave the', lines)
+        self.assertIn('        where both changed, leave both', lines)
 
     def test_options_that_lack_or_have_a_value_are_named(self):
         self.assert_refused('log', '--limit', names='--limit needs a value', status=2)

@@ -9,11 +9,11 @@
  * What was written is recorded (record.h), so that the next export can tell which files were changed since, and an import which
  * rows. A file that changed on one side alone is that side's; one that changed on both is a conflict. One thread.
  */
-#include "choice.h"
 #include "interrupt.h"
 #include "place.h"
 #include "progress.h"
 #include "record.h"
+#include "transfer.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -28,8 +28,8 @@
 struct export
 {
 	/* options */
-	bool overwrite, dry_run, verbose, json, remove, skip;
-	struct choice choice;
+	bool overwrite, remove;
+	struct transfer transfer;
 
 	const char *dir;
 	int top; /* -1: it isn't there */
@@ -121,14 +121,6 @@ static char *path_below(const struct export *export, const struct level *level, 
 	return asprintf(&path, "%s%s%s", dir, *dir ? "/" : "", name) < 0 ? NULL : path;
 }
 
-static void tell(const struct export *export, const char *what, const char *path)
-{
-	if (export->json || (!export->verbose && !export->dry_run))
-		return;
-	progress_hide();
-	printf("%-8s %s\n", what, path);
-}
-
 static enum action conflict(struct export *export, const char *path, const char *words)
 {
 	export->conflicts++;
@@ -203,7 +195,7 @@ static int write_file(struct export *export, const struct level *level, const st
 	if (err)
 		return fail_at(level, item->name, strerror(-err));
 	export->written++;
-	tell(export, "written", path);
+	transfer_tell(&export->transfer, "written", path);
 	return 0;
 }
 
@@ -219,11 +211,11 @@ static int visit_content(struct export *export, const struct level *level,
 	int status = find_action(export, level, item, path, data, size, !write, &action, &mtime);
 	if (!status && write && action == ACTION_WRITE)
 		status = write_file(export, level, item, path, data, size, &mtime);
-	else if (!status && !write && export->dry_run && action == ACTION_WRITE) {
+	else if (!status && !write && export->transfer.dry_run && action == ACTION_WRITE) {
 		export->written++;
-		tell(export, "write", path);
+		transfer_tell(&export->transfer, "write", path);
 	}
-	export->kept += !status && action == ACTION_KEEP && write == !export->dry_run;
+	export->kept += !status && action == ACTION_KEEP && write == !export->transfer.dry_run;
 	if (!status && write)
 		status = note(export, item, path, action, size, mtime);
 	free(data);
@@ -237,7 +229,7 @@ static int visit_file(
 	if (!path)
 		return cli_fail("out of memory");
 	int status = 0;
-	if (choice_has(&export->choice, path))
+	if (choice_has(&export->transfer.choice, path))
 		status = visit_content(export, level, item, path, write);
 	else if (write)
 		status = note(export, item, path, ACTION_KEEP, 0, 0);
@@ -287,7 +279,7 @@ static int visit_dir(
 	if (!status && write && item->node.mode >= 0 && fchmod(below.fd, mode))
 		status = fail_at(level, item->name, strerror(errno));
 	/* Nothing in it was chosen. */
-	if (!status && write && choice_is_made(&export->choice))
+	if (!status && write && choice_is_made(&export->transfer.choice))
 		(void)unlinkat(level->fd, item->name, AT_REMOVEDIR);
 	if (below.fd >= 0)
 		close(below.fd);
@@ -399,9 +391,9 @@ static int visit_gone(struct export *export, const struct record_entry *entry, b
 	if (!err && export->remove && changed && !go && !write)
 		conflict(export, entry->path,
 			"changed here, and was deleted in the database, since it was exported");
-	if (go && write == !export->dry_run) {
+	if (go && write == !export->transfer.dry_run) {
 		export->deleted++;
-		tell(export, write ? "deleted" : "delete", entry->path);
+		transfer_tell(&export->transfer, write ? "deleted" : "delete", entry->path);
 	}
 	if (go && write && unlinkat(fd, name, 0))
 		status = cli_fail("%s/%s: %s", export->dir, entry->path, strerror(errno));
@@ -434,7 +426,7 @@ static int visit_all(struct export *export, bool write)
 	int status = visit_level(export, STORE_ROOT, &top, write);
 	if (!status && export->record.there && export->top >= 0)
 		status = visit_all_gone(export, write);
-	if (!status && !write && export->conflicts && !export->skip)
+	if (!status && !write && export->conflicts && !export->transfer.skip_conflicts)
 		status = cli_fail("%lld conflict%s, nothing was exported; --overwrite takes what "
 				  "is in the database, "
 				  "--skip-conflicts leaves the files",
@@ -444,10 +436,10 @@ static int visit_all(struct export *export, bool write)
 
 static int open_top(struct export *export)
 {
-	if (!export->dry_run && mkdir(export->dir, 0777) && errno != EEXIST)
+	if (!export->transfer.dry_run && mkdir(export->dir, 0777) && errno != EEXIST)
 		return cli_fail("%s: %s", export->dir, strerror(errno));
 	export->top = open(export->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (export->top < 0 && !(export->dry_run && errno == ENOENT))
+	if (export->top < 0 && !(export->transfer.dry_run && errno == ENOENT))
 		return cli_fail("%s: %s", export->dir, strerror(errno));
 	return 0;
 }
@@ -461,10 +453,11 @@ static int export_tree(struct export *export, int64_t total, const char *uuid)
 		return status;
 	interrupt_catch();
 	bool empty = export->top >= 0 && is_empty(export->top);
-	progress_init(&export->progress, "exporting", empty || export->dry_run ? total : 2 * total);
-	if (!empty || export->dry_run)
+	progress_init(&export->progress, "exporting",
+		empty || export->transfer.dry_run ? total : 2 * total);
+	if (!empty || export->transfer.dry_run)
 		status = visit_all(export, false);
-	if (!status && !export->dry_run) {
+	if (!status && !export->transfer.dry_run) {
 		status = visit_all(export, true);
 		/* Also after a failure: it says what was written, and of the rest what was. */
 		if (status)
@@ -493,20 +486,20 @@ static int name_hidden(void *arg, const char *name, size_t size)
 
 static void report(const struct export *export, const struct store_counts *counts)
 {
-	if (export->json) {
+	if (export->transfer.json) {
 		printf("{\"modules\": %lld, \"files\": %lld, \"written\": %lld, \"kept\": %lld, "
 		       "\"deleted\": %lld, \"conflicts\": %lld, \"hidden\": %lld, \"dry_run\": "
 		       "%s}\n",
 			(long long)counts->modules, (long long)(counts->files + counts->links),
 			(long long)export->written, (long long)export->kept,
 			(long long)export->deleted, (long long)export->conflicts,
-			(long long)export->hidden, export->dry_run ? "true" : "false");
+			(long long)export->hidden, export->transfer.dry_run ? "true" : "false");
 		return;
 	}
 	int64_t others = counts->files + counts->links;
 	printf("%lld module%s, %lld other file%s; %lld %swritten", (long long)counts->modules,
 		cli_plural(counts->modules), (long long)others, cli_plural(others),
-		(long long)export->written, export->dry_run ? "to be " : "");
+		(long long)export->written, export->transfer.dry_run ? "to be " : "");
 	if (export->deleted)
 		printf(", %lld deleted", (long long)export->deleted);
 	if (export->kept)
@@ -535,20 +528,9 @@ static int export_snapshot(struct export *export, const struct store *store)
 static const struct cli_option options[] = {
 	{"overwrite", 0, CLI_FLAG, offsetof(struct export, overwrite), NULL, CLI_NOTHING,
 		"DIR may hold anything: files that differ are replaced, others left alone"},
-	{"include", 0, CLI_WORDS, offsetof(struct export, choice.include), "PATTERN", CLI_NOTHING,
-		"write only what matches; see: pymodfs help patterns"},
-	{"exclude", 0, CLI_WORDS, offsetof(struct export, choice.exclude), "PATTERN", CLI_NOTHING,
-		"don't write what matches"},
 	{"delete", 0, CLI_FLAG, offsetof(struct export, remove), NULL, CLI_NOTHING,
 		"remove files that were exported and that DB has no more"},
-	{"skip-conflicts", 0, CLI_FLAG, offsetof(struct export, skip), NULL, CLI_NOTHING,
-		"where both changed, leave the file as it is, and write the rest"},
-	{"dry-run", 'n', CLI_FLAG, offsetof(struct export, dry_run), NULL, CLI_NOTHING,
-		"only tell what would be written"},
-	{"verbose", 'v', CLI_FLAG, offsetof(struct export, verbose), NULL, CLI_NOTHING,
-		"tell each file that is written"},
-	{"json", 0, CLI_FLAG, offsetof(struct export, json), NULL, CLI_NOTHING,
-		"the sum as one JSON object"},
+	TRANSFER_OPTIONS(struct export, transfer),
 	{0},
 };
 
@@ -561,7 +543,7 @@ static int run(void *arg, int argc, char **argv)
 	export->top = -1;
 	export->umask = umask(0);
 	umask(export->umask);
-	if (export->overwrite && export->skip)
+	if (export->overwrite && export->transfer.skip_conflicts)
 		return cli_usage("--overwrite and --skip-conflicts exclude each other");
 	if (store_open(argv[0], &store_options, &store))
 		return cli_fail("%s", store_error());

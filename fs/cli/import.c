@@ -8,11 +8,11 @@
  * A directory that was exported (record.h) is taken in with care: what changed on one side alone is that side's, and what
  * changed on both is a conflict, which ends the import with nothing done. One thread.
  */
-#include "choice.h"
 #include "filelist.h"
 #include "interrupt.h"
 #include "progress.h"
 #include "record.h"
+#include "transfer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,8 +22,8 @@
 
 struct import {
 	/* options */
-	bool modules_only, all, dry_run, verbose, json, remove, force, skip;
-	struct choice choice;
+	bool modules_only, all, remove, force;
+	struct transfer transfer;
 
 	const char *dir;
 	mode_t umask;
@@ -43,14 +43,6 @@ enum action { ACTION_TAKE, ACTION_LEAVE, ACTION_CONFLICT };
 static int fail_item(const struct walk_item *item, const char *words)
 {
 	return cli_fail("%s: %s; nothing was imported", item->path, words);
-}
-
-static void tell(const struct import *import, const char *what, const char *path)
-{
-	if (import->json || (!import->verbose && !import->dry_run))
-		return;
-	progress_hide();
-	printf("%-8s %s\n", what, path);
 }
 
 /* ---- one item ---- */
@@ -89,7 +81,7 @@ static int create(struct import *import, struct walk_item *item, int64_t parent,
 		return fail_item(item, store_error());
 	if (!S_ISDIR(item->mode)) {
 		import->created++;
-		tell(import, "new", path_of(import, item));
+		transfer_tell(&import->transfer, "new", path_of(import, item));
 	}
 	return 0;
 }
@@ -149,7 +141,7 @@ static int update(struct import *import, struct walk_item *item, const struct st
 	if (store_write(import->txn, node->id, data, size, ret_node))
 		return fail_item(item, store_error());
 	import->changed++;
-	tell(import, "changed", path_of(import, item));
+	transfer_tell(&import->transfer, "changed", path_of(import, item));
 	return 0;
 }
 
@@ -207,7 +199,7 @@ static int take_dir(struct import *import, struct walk_item *item, int64_t paren
 static bool is_wanted(const struct import *import, const struct walk_item *item, int64_t parent)
 {
 	bool module;
-	if (!choice_has(&import->choice, path_of(import, item)))
+	if (!choice_has(&import->transfer.choice, path_of(import, item)))
 		return false;
 	return !import->modules_only ||
 	       (S_ISREG(item->mode) &&
@@ -249,7 +241,7 @@ static bool is_here(const struct import *import, const char *path)
 static bool is_to_go(struct import *import, const struct filelist_file *file)
 {
 	const struct record_entry *entry = record_find(&import->record, file->path);
-	if (file->kind == STORE_DIR || !choice_has(&import->choice, file->path) ||
+	if (file->kind == STORE_DIR || !choice_has(&import->transfer.choice, file->path) ||
 		(import->modules_only && file->kind != STORE_MODULE) ||
 		(!import->all && walk_leaves_out(file->path)) || is_here(import, file->path))
 		return false;
@@ -286,7 +278,7 @@ static int remove_one(struct import *import, const struct filelist_file *file)
 	if (err)
 		return cli_fail("%s: %s; nothing was imported", file->path, store_error());
 	import->deleted++;
-	tell(import, "deleted", file->path);
+	transfer_tell(&import->transfer, "deleted", file->path);
 	remove_dirs(import, file->path, node.parent);
 	return 0;
 }
@@ -329,14 +321,14 @@ static int check_item(const struct walk_item *item)
 /* Directories in which nothing is chosen are passed over: their id is -1. */
 static void choose_dirs(struct import *import)
 {
-	bool made = choice_is_made(&import->choice);
+	bool made = choice_is_made(&import->transfer.choice);
 	for (size_t i = 0; i < import->walk.n; i++)
 		import->walk.items[i].id = made ? -1 : 0;
 	for (size_t i = import->walk.n; i > 0 && made; i--) {
 		const struct walk_item *item = &import->walk.items[i - 1];
 		bool chosen = S_ISDIR(item->mode)
 				      ? item->id >= 0
-				      : choice_has(&import->choice, path_of(import, item));
+				      : choice_has(&import->transfer.choice, path_of(import, item));
 		if (chosen && item->parent >= 0)
 			import->walk.items[item->parent].id = 0;
 	}
@@ -357,7 +349,7 @@ static int import_items(struct import *import)
 	if (!status && import->remove)
 		status = remove_gone(import);
 	progress_finish(&progress, !status);
-	if (!status && import->conflicts && !import->skip)
+	if (!status && import->conflicts && !import->transfer.skip_conflicts)
 		status = cli_fail("%lld conflict%s, nothing was imported; --force takes the files "
 				  "as they are "
 				  "here, --skip-conflicts leaves what is in the database",
@@ -367,19 +359,19 @@ static int import_items(struct import *import)
 
 static int report(const struct import *import)
 {
-	if (import->json) {
+	if (import->transfer.json) {
 		printf("{\"files\": %lld, \"new\": %lld, \"changed\": %lld, \"deleted\": %lld, "
 		       "\"kept\": %lld, "
 		       "\"conflicts\": %lld, \"dry_run\": %s}\n",
 			(long long)import->files, (long long)import->created,
 			(long long)import->changed, (long long)import->deleted,
 			(long long)import->kept, (long long)import->conflicts,
-			import->dry_run ? "true" : "false");
+			import->transfer.dry_run ? "true" : "false");
 		return 0;
 	}
 	printf("%lld file%s, %lld new or changed%s", (long long)import->files,
 		cli_plural(import->files), (long long)(import->created + import->changed),
-		import->dry_run ? " (not imported)" : "");
+		import->transfer.dry_run ? " (not imported)" : "");
 	if (import->deleted)
 		printf(", %lld deleted", (long long)import->deleted);
 	if (import->kept)
@@ -404,7 +396,7 @@ static int import_all(struct import *import, struct store *store)
 	interrupt_catch();
 	import->reader = store_txn_reader(import->txn);
 	int status = import_items(import);
-	if (status || import->dry_run) {
+	if (status || import->transfer.dry_run) {
 		store_abort(import->txn);
 		return status ? status : report(import);
 	}
@@ -424,22 +416,11 @@ static const struct cli_option options[] = {
 		"take nothing but .py files that become rows of the table"},
 	{"all", 0, CLI_FLAG, offsetof(struct import, all), NULL, CLI_NOTHING,
 		"also take bytecode, editors' and version control's own files"},
-	{"include", 0, CLI_WORDS, offsetof(struct import, choice.include), "PATTERN", CLI_NOTHING,
-		"take only what matches; see: pymodfs help patterns"},
-	{"exclude", 0, CLI_WORDS, offsetof(struct import, choice.exclude), "PATTERN", CLI_NOTHING,
-		"don't take what matches"},
 	{"delete", 0, CLI_FLAG, offsetof(struct import, remove), NULL, CLI_NOTHING,
 		"delete from the database what DIR has no more"},
 	{"force", 0, CLI_FLAG, offsetof(struct import, force), NULL, CLI_NOTHING,
 		"where both changed since an export, take what DIR has"},
-	{"skip-conflicts", 0, CLI_FLAG, offsetof(struct import, skip), NULL, CLI_NOTHING,
-		"where both changed, leave the database as it is, and take the rest"},
-	{"dry-run", 'n', CLI_FLAG, offsetof(struct import, dry_run), NULL, CLI_NOTHING,
-		"only tell what would change"},
-	{"verbose", 'v', CLI_FLAG, offsetof(struct import, verbose), NULL, CLI_NOTHING,
-		"tell each file that changes"},
-	{"json", 0, CLI_FLAG, offsetof(struct import, json), NULL, CLI_NOTHING,
-		"the sum as one JSON object"},
+	TRANSFER_OPTIONS(struct import, transfer),
 	{0},
 };
 
@@ -450,7 +431,7 @@ static int run(void *arg, int argc, char **argv)
 	import->dir = argv[1];
 	import->umask = umask(0);
 	umask(import->umask);
-	if (import->force && import->skip)
+	if (import->force && import->transfer.skip_conflicts)
 		return cli_usage("--force and --skip-conflicts exclude each other");
 	if (store_open(argv[0], NULL, &store))
 		return cli_fail("%s", store_error());

@@ -3,7 +3,6 @@
  * control_status.c - the files `generation` and `status`.
  */
 #include "control.h"
-#include "url.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -63,15 +62,6 @@ static int add_hidden(void *arg, const char *name, size_t size)
 	if (json_array_size(names) == HIDDEN_MAX)
 		return 1;
 	return json_array_append_new(names, json_bytes(name, size, HIDDEN_SIZE)) < 0 ? -ENOMEM : 0;
-}
-
-/* The status is for everybody. */
-static json_t *json_url(const char *url)
-{
-	char *text = url_mask(url);
-	json_t *json = text ? json_path(text) : NULL;
-	free(text);
-	return json;
 }
 
 static json_t *json_counts(const struct store_counts *counts)
@@ -156,7 +146,7 @@ static json_t *json_status(
 {
 	struct mount *mount = control->mount;
 	return json_pack("{s:s,s:o,s:o,s:s,s:I,s:o,s:b,s:b,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "pymodfs",
-		PYMODFS_VERSION, "store", json_url(store_url(mount->store)), "table",
+		PYMODFS_VERSION, "store", json_path(store_url(mount->store)), "table",
 		json_path(store_table(mount->store)), "uuid", store_uuid(mount->store), "pid",
 		(json_int_t)getpid(), "mountpoint", json_path(mount->mountpoint), "read_only",
 		(int)mount->read_only, "allow_other", (int)mount->allow_other, "generation",

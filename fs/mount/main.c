@@ -22,7 +22,6 @@
 #include "notify.h"
 #include "options.h"
 #include "session.h"
-#include "url.h"
 
 #define FOREVER (10 * 365 * 86400.0)
 #define SERVER_SILENCE_MS 10000 /* nobody else is answered while the session waits for one answer */
@@ -230,7 +229,7 @@ static int check_and_mount(struct mount_options *options)
 	}
 	r = -ENOMEM;
 	url = absolute_url(options->url);
-	name = url ? url_mask(url) : NULL;
+	name = url ? store_shown_url(url) : NULL;
 	if (!name)
 		goto free_mountpoint;
 	options->url = url;

@@ -18,9 +18,6 @@ struct store_init_options {
  */
 int store_init(const char *url, const struct store_init_options *options, bool *ret_fresh);
 
-/* url as it may be shown: without a password; the caller frees. NULL: no memory. */
-char *store_shown_url(const char *url);
-
 /* The texts that init runs, schema.sql and postgres.sql, built in. */
 extern const char store_schema_sqlite[], store_schema_postgres[];
 

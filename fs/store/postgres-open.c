@@ -13,22 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-char *postgres_shown_url(const char *url)
-{
-	const char *authority = strstr(url, "://") + 3;
-	size_t length = strcspn(authority, "/?");
-	const char *at = memrchr(authority, '@', length);
-	const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
-	const char *end = strchr(authority, '?'); /* parameters may hold a password too */
-	char *shown;
-	int size = end ? (int)(end - url) : (int)strlen(url);
-	if (!colon)
-		return strndup(url, (size_t)size);
-	if (asprintf(&shown, "%.*s%.*s", (int)(colon - url), url, size - (int)(at - url), at) < 0)
-		return NULL;
-	return shown;
-}
-
 /* No file is read and nothing is asked: notices of the server would go to stderr. */
 static void ignore_notice(void *arg, const char *message)
 {
@@ -104,27 +88,6 @@ void postgres_close(struct db *base)
 	free(db);
 }
 
-static void take_setting(struct db_setting *setting, const char *key, const char *value)
-{
-	char **text = !strcmp(key, "uuid")            ? &setting->uuid
-		      : !strcmp(key, "table")         ? &setting->table
-		      : !strcmp(key, "name_column")   ? &setting->name_column
-		      : !strcmp(key, "source_column") ? &setting->source_column
-						      : NULL;
-	if (!strcmp(key, "schema"))
-		setting->schema = strtoll(value, NULL, 10);
-	if (text)
-		*text = strdup(value);
-}
-
-static int check_setting(const struct db_setting *setting, const char *shown, bool old_too)
-{
-	if (setting->schema < 1 || !setting->uuid || !setting->table || !setting->name_column ||
-		!setting->source_column)
-		return store_fail(-EUCLEAN, "%s: the table pymodfs_setting is damaged", shown);
-	return store_check_schema(shown, setting->schema, old_too);
-}
-
 int postgres_load_setting(
 	PGconn *connection, const char *shown, bool old_too, struct db_setting *ret_setting)
 {
@@ -138,9 +101,9 @@ int postgres_load_setting(
 		connection, "SELECT key, value FROM pymodfs_setting WHERE value IS NOT NULL");
 	int err = PQresultStatus(result) == PGRES_TUPLES_OK ? 0 : postgres_fail(connection, result);
 	for (int i = 0; !err && i < PQntuples(result); i++)
-		take_setting(ret_setting, PQgetvalue(result, i, 0), PQgetvalue(result, i, 1));
+		setting_take(ret_setting, PQgetvalue(result, i, 0), PQgetvalue(result, i, 1));
 	PQclear(result);
-	return err ? err : check_setting(ret_setting, shown, old_too);
+	return err ? err : setting_check(ret_setting, shown, old_too);
 }
 
 int postgres_read_setting(struct store *store, struct db_setting *ret_setting)

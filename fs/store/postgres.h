@@ -40,7 +40,7 @@ int postgres_read_setting(struct store *store, struct db_setting *ret_setting);
 /* -ENOENT when init has not been here. */
 int postgres_load_setting(
 	PGconn *connection, const char *shown, bool old_too, struct db_setting *ret_setting);
-/* The URL without a password; the caller frees. NULL: no memory. */
+/* The URL with *** for a password (postgres-url.c); the caller frees. NULL: no memory. */
 char *postgres_shown_url(const char *url);
 /* Runs one statement without values, for its effect. */
 int postgres_execute(PGconn *connection, const char *text);

@@ -186,21 +186,6 @@ void sqlite_close(struct db *base)
 }
 
 /* A damaged table may hold anything: key is NULL where there is none. */
-static void take_setting(struct db_setting *setting, const char *key, sqlite3_stmt *statement)
-{
-	if (!key)
-		return;
-	char **text = !strcmp(key, "uuid")            ? &setting->uuid
-		      : !strcmp(key, "table")         ? &setting->table
-		      : !strcmp(key, "name_column")   ? &setting->name_column
-		      : !strcmp(key, "source_column") ? &setting->source_column
-						      : NULL;
-	if (!strcmp(key, "schema"))
-		setting->schema = sqlite3_column_int64(statement, 1);
-	if (text && !*text && sqlite3_column_type(statement, 1) != SQLITE_NULL)
-		*text = strdup((const char *)sqlite3_column_text(statement, 1));
-}
-
 static bool is_set_up(sqlite3 *handle)
 {
 	return !sqlite3_table_column_metadata(
@@ -219,16 +204,13 @@ int sqlite_load_setting(
 	while (code == SQLITE_OK || code == SQLITE_ROW) {
 		code = sqlite3_step(statement);
 		if (code == SQLITE_ROW)
-			take_setting(ret_setting, (const char *)sqlite3_column_text(statement, 0),
-				statement);
+			setting_take(ret_setting, (const char *)sqlite3_column_text(statement, 0),
+				(const char *)sqlite3_column_text(statement, 1));
 	}
 	sqlite3_finalize(statement);
 	if (code != SQLITE_DONE)
 		return sqlite_fail(handle, code);
-	if (ret_setting->schema < 1 || !ret_setting->uuid || !ret_setting->table ||
-		!ret_setting->name_column || !ret_setting->source_column)
-		return store_fail(-EUCLEAN, "%s: the table pymodfs_setting is damaged", path);
-	return store_check_schema(path, ret_setting->schema, old_too);
+	return setting_check(ret_setting, path, old_too);
 }
 
 /* The file's absolute name takes the place of the URL, so that it holds after a chdir. */

@@ -46,6 +46,10 @@ struct store_txn {
 
 /* ---- store.c ---- */
 
+/* Takes a row of pymodfs_setting, of which either may be NULL; what is there already stays. */
+void setting_take(struct db_setting *setting, const char *key, const char *value);
+/* Is everything there, and of a schema that this program can use? shown: the database, for what is said otherwise. */
+int setting_check(const struct db_setting *setting, const char *shown, bool old_too);
 void setting_finish(struct db_setting *setting);
 
 /* ---- upgrade.c ---- */

@@ -14,6 +14,29 @@
 #include <string.h>
 #include <time.h>
 
+void setting_take(struct db_setting *setting, const char *key, const char *value)
+{
+	if (!key || !value)
+		return;
+	char **text = !strcmp(key, "uuid")            ? &setting->uuid
+		      : !strcmp(key, "table")         ? &setting->table
+		      : !strcmp(key, "name_column")   ? &setting->name_column
+		      : !strcmp(key, "source_column") ? &setting->source_column
+						      : NULL;
+	if (!strcmp(key, "schema"))
+		setting->schema = strtoll(value, NULL, 10);
+	if (text && !*text)
+		*text = strdup(value);
+}
+
+int setting_check(const struct db_setting *setting, const char *shown, bool old_too)
+{
+	if (setting->schema < 1 || !setting->uuid || !setting->table || !setting->name_column ||
+		!setting->source_column)
+		return store_fail(-EUCLEAN, "%s: the table pymodfs_setting is damaged", shown);
+	return store_check_schema(shown, setting->schema, old_too);
+}
+
 void setting_finish(struct db_setting *setting)
 {
 	free(setting->uuid);

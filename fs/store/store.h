@@ -174,6 +174,8 @@ void store_close(struct store *store);
 const char *store_error(void);
 
 const char *store_url(const struct store *store);
+/* Any database's name as it may be shown: with *** for a password; the caller frees. NULL: no memory. */
+char *store_shown_url(const char *url);
 /* The user's table, unquoted. */
 const char *store_table(const struct store *store);
 /* A random name for this database, made by init, in hexadecimal: names the bytecode cache. */

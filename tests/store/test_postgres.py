@@ -81,7 +81,7 @@ class PostgresInitTest(PostgresCase):
         self.assertEqual(SERVER.psql(name, "SELECT count(*) FROM pg_class WHERE relname LIKE 'pymodfs%'"), '0\n')
 
     def test_a_server_that_is_not_there_is_named_without_the_password(self):
-        message = self.assert_refused('status', 'postgresql://me:secret@127.0.0.1:1/db', names='postgresql://me@127.0.0.1:1/db')
+        message = self.assert_refused('status', 'postgresql://me:secret@127.0.0.1:1/db', names='postgresql://me:***@127.0.0.1:1/db')
         self.assertNotIn('secret', message)
 
     def test_a_database_that_is_not_set_up_is_named(self):

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
-/*
- * The name of a database as others may see it. No state.
- */
-#include "url.h"
+/* The name of a PostgreSQL database as others may see it. No state. */
+#include "postgres.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +20,7 @@ static char *replace(char *text, char *from, size_t n)
 	return copy;
 }
 
-char *url_mask(const char *url)
+char *postgres_shown_url(const char *url)
 {
 	char *text = strdup(url);
 	char *authority = text ? strstr(text, "://") : NULL;
