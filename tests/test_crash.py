@@ -13,7 +13,8 @@ import unittest
 from tests.support import (PATIENCE, PYMODFS, PYMODHOST, PYTHON, Mount, Process, Terminal, TestCase, daemons_of, files_of, is_mounted, pymodfs,
                            run, wait_until)
 
-WAYS = ('SIGTERM', 'pymodfs umount', 'SIGKILL', 'fusermount3 -u', 'SIGINT', 'fusermount3 -uz', 'SIGSTOP and SIGKILL')
+WAYS = ('SIGTERM', 'pymodfs umount', 'SIGKILL', 'fusermount3 -u', 'SIGINT', 'fusermount3 -uz', 'SIGSTOP and SIGKILL',
+        'fusermount3 -uz and SIGKILL')
 ENDS = int(os.environ.get('PYMODFS_ENDS', len(WAYS) if PATIENCE == 1 else 3))
 
 # Saves its modules one after the other, in the way that argv names, and prints each save once it has returned. Its working directory
@@ -60,7 +61,7 @@ while True:
 # Four readers, of whatever is there. They name it in full, so that they don't keep the mount from being taken down for long; what they meet
 # after its end doesn't matter, but that each call returns.
 READ_FOR_EVER = """
-import errno, os, sys, threading
+import errno, os, sys, threading, time
 top = sys.argv[1]
 def read_all():
     while True:
@@ -69,6 +70,7 @@ def read_all():
                 with open(os.path.join(top, name), 'rb') as file:
                     file.read()
         except OSError as error:
+            time.sleep(0.001)
             if error.errno not in (errno.ENOENT, errno.ENOTCONN, errno.ECONNABORTED):
                 print(error, flush=True)
 for _ in range(4):
@@ -183,6 +185,9 @@ class EndTest(WriterTest):
             self.mnt.kill()
         elif way == 'fusermount3 -uz':
             self.end_lazily()
+        elif way == 'fusermount3 -uz and SIGKILL':
+            run('fusermount3', '-u', '-z', self.mnt.path)
+            self.mnt.kill()
         else:
             self.unmount(*([PYMODFS, 'umount'] if way == 'pymodfs umount' else way.split()))
 

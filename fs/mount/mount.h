@@ -187,6 +187,8 @@ void publisher_wake(struct mount *mount);
 /* ---- the guard (guard.c): breaks the connection of a daemon that is killed and can't end ---- */
 /* Forks it, before there is a thread; mountpoint must stay valid. It is for the main thread, with which it is tied. */
 int guard_create(const char *mountpoint, pid_t *ret_pid);
+/* To be called when there is a mount. */
+void guard_mounted(pid_t pid);
 /* Once the session is unmounted. */
 void guard_destroy(pid_t pid);
 

@@ -161,6 +161,7 @@ int session_run(struct mount *mount)
 	r = attach_session(mount);
 	if (r == 0) {
 		struct ending ending;
+		guard_mounted(mount->guard);
 		r = start_threads(mount, &ending);
 		if (r == 0)
 			r = crew_serve(mount->crew, begin_ending, &ending);

@@ -107,7 +107,8 @@ class Mount:
             os.statvfs(self.path)
         except OSError:
             return False
-        return True
+        # What answered may have been the directory below: a dead mount is taken down before the new one is there.
+        return is_mounted(self.path)
 
     @property
     def pid(self):
