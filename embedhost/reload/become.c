@@ -148,10 +148,20 @@ int class_follow(struct batch *batch, PyTypeObject *type)
 	return result;
 }
 
+/* type(self) of an old instance is asked for what the new metaclass has. */
+static int become_metaclass(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+{
+	PyObject *metaclass = map_get(batch, (PyObject *)Py_TYPE(fresh));
+
+	if (metaclass == (PyObject *)Py_TYPE(old) || !same_metalayout(Py_TYPE(old), Py_TYPE(fresh)))
+		return 0;
+	return journal_class_set(&batch->journal, (PyObject *)old, (PyTypeObject *)metaclass);
+}
+
 int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
-	if (class_follow(batch, old) < 0 || become_strip(batch, old) < 0 ||
-		become_bars(batch, old, fresh) < 0)
+	if (class_follow(batch, old) < 0 || become_metaclass(batch, old, fresh) < 0 ||
+		become_strip(batch, old) < 0 || become_bars(batch, old, fresh) < 0)
 		return -1;
 	PyType_Modified(old);
 	return 0;

@@ -41,7 +41,7 @@ static bool same_layout(PyTypeObject *a, PyTypeObject *b)
 }
 
 /* A class can get another metaclass if that makes no other kind of memory of it. */
-static bool same_metalayout(PyTypeObject *a, PyTypeObject *b)
+bool same_metalayout(PyTypeObject *a, PyTypeObject *b)
 {
 	return a->tp_basicsize == b->tp_basicsize && a->tp_itemsize == b->tp_itemsize &&
 	       a->tp_dictoffset == b->tp_dictoffset && a->tp_weaklistoffset == b->tp_weaklistoffset;

@@ -381,7 +381,7 @@ class Run:
             if expected is None:
                 return  # not a program yet
             self.start()
-        answer = self.ask(do)
+        answer = self.ask(do if expected else [])
         if expected is None:
             if not answer['errors'] and answer['dump'] != self.alive:
                 raise Difference(f'batch {number}: a new interpreter can\'t import this, and no error was reported')

@@ -91,6 +91,17 @@ class Layouts(HostCase):
                 eq((bool(old), callable(old)), (True, False))
         """)
 
+    def test_an_instance_of_an_earlier_layout_has_a_class_of_the_new_metaclass(self):
+        self.host("""
+            write('m', 'class C(Exception): pass')
+            import m
+            c = m.C()
+            for n in (1, 2):
+                write('m', f'class M(type):\\n  def tag(cls): return {n}\\nclass C(metaclass=M):\\n  def f(self): return type(self).tag()')
+                good('m')
+                eq((c.f(), m.C().f()), (n, n))
+        """)
+
     def test_a_base_with_the_instances_dict_goes(self):
         self.host("""
             write('m', 'class B: pass\\nclass C(B): pass')
