@@ -125,6 +125,7 @@ int batch_add_deleted(struct batch *batch, PyObject *deleted);
 
 /* load.c: a first import */
 int load_module(PyObject *module, const char *path);
+bool load_is_running(PyObject *module);
 int load_adopt_namespace(PyObject *name, PyObject *module);
 int load_adopt(PyObject *module, PyObject *name, const char *path);
 

@@ -155,7 +155,7 @@ static int note_name(struct look *look, const char *text, bool structure)
 		look->structure = true;
 	if (!structure)
 		module = NULL;
-	if (module && PyModule_Check(module) && !record_find(name))
+	if (module && PyModule_Check(module) && !record_find(name) && !load_is_running(module))
 		result = load_adopt_namespace(name, module);
 	if (result == 0 && structure)
 		result = note_record(look, record_find(name));

@@ -126,6 +126,21 @@ static int adopt_compiled(
 	return result;
 }
 
+/* By another thread: it gets its record when that is done. */
+bool load_is_running(PyObject *module)
+{
+	PyObject *spec = PyObject_GetAttrString(module, "__spec__"), *flag = NULL;
+	bool running;
+
+	if (spec)
+		flag = PyObject_GetAttrString(spec, "_initializing");
+	running = flag == Py_True;
+	Py_XDECREF(flag);
+	Py_XDECREF(spec);
+	PyErr_Clear();
+	return running;
+}
+
 /* A namespace package that got an __init__: so far its body was empty. */
 int load_adopt_namespace(PyObject *name, PyObject *module)
 {

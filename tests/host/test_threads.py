@@ -379,6 +379,28 @@ class Free(HostCase):
             eq(sys.modules['b'].X, 2)
         """)
 
+    def test_a_poll_during_the_first_import_in_another_thread_runs_it_once(self):
+        self.host("""
+            import threading
+            sys.runs, sys.entered, sys.go_on = [], threading.Event(), threading.Event()
+            write('m', 'X = 1')
+            import m
+            write('slow', 'import sys\\nsys.runs.append(1)\\nsys.entered.set()\\nsys.go_on.wait(5)\\nX = 1')
+            thread = threading.Thread(target=__import__, args=('slow',))
+            thread.start()
+            sys.entered.wait()
+            write('m', 'X = 2')
+            try:
+                good('m')
+            finally:
+                sys.go_on.set()
+                thread.join()
+            eq((m.X, sys.runs, list(poll().reloaded)), (2, [1], []))
+            write('slow', 'X = 2')
+            good('slow')
+            eq(sys.modules['slow'].X, 2)
+        """)
+
     def test_imports_of_two_threads_are_attributed_to_their_modules(self):
         self.host("""
             import threading
