@@ -199,7 +199,8 @@ static int follow_new_class(struct batch *batch, PyTypeObject *old, PyObject *fr
 	return result;
 }
 
-/* steps: those of the commit itself; what is done here adds to them. */
+/* steps: those of the commit itself; what is done here adds to them. CPython remembers what the attributes of a class are
+ * until one of its bases changes, without a reference, and the new class is no base: that is forgotten. */
 static int follow_changes(struct batch *batch, PyTypeObject *old, size_t steps)
 {
 	struct mapping *mapping;
@@ -215,6 +216,7 @@ static int follow_changes(struct batch *batch, PyTypeObject *old, size_t steps)
 			has_in_order(old, change->owner))
 			result = follow_name(batch, old, change->key);
 	}
+	PyType_Modified(old);
 	return result;
 }
 

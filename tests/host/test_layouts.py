@@ -102,6 +102,21 @@ class Layouts(HostCase):
                 eq((c.f(), m.C().f()), (n, n))
         """)
 
+    def test_instances_of_an_earlier_layout_see_each_later_value_of_the_class(self):
+        self.host("""
+            source = 'class C:\\n  __slots__ = ({0})\\n  count = [{1}]\\n  def f(self): return self.count'
+            write('m', source.format('"a",', 0))
+            import m
+            class Sub(m.C):
+                pass
+            old = m.C(), Sub()
+            for n in range(1, 30):
+                write('m', source.format('"a", "b"', n))
+                good('m')
+                for _ in range(20):
+                    eq([(x.count, x.f()) for x in old], [([n], [n])] * 2)
+        """)
+
     def test_a_base_with_the_instances_dict_goes(self):
         self.host("""
             write('m', 'class B: pass\\nclass C(B): pass')
