@@ -530,7 +530,7 @@ static const struct cli_option options[] = {
 		"DIR may hold anything: files that differ are replaced, others left alone"},
 	{"delete", 0, CLI_FLAG, offsetof(struct export, remove), NULL, CLI_NOTHING,
 		"remove files that were exported and that DB has no more"},
-	TRANSFER_OPTIONS(struct export, transfer),
+	TRANSFER_OPTIONS(struct export),
 	{0},
 };
 

@@ -420,7 +420,7 @@ static const struct cli_option options[] = {
 		"delete from the database what DIR has no more"},
 	{"force", 0, CLI_FLAG, offsetof(struct import, force), NULL, CLI_NOTHING,
 		"where both changed since an export, take what DIR has"},
-	TRANSFER_OPTIONS(struct import, transfer),
+	TRANSFER_OPTIONS(struct import),
 	{0},
 };
 

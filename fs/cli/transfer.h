@@ -10,22 +10,22 @@ struct transfer {
 	bool skip_conflicts, dry_run, verbose, json;
 };
 
-/* The options that fill the field of this name of the command's struct. */
-#define TRANSFER_OPTIONS(type, field)                                                           \
-	{"include", 0, CLI_WORDS, offsetof(type, field.choice.include), "PATTERN", CLI_NOTHING, \
-		"only what matches; see: pymodfs help patterns"},                               \
-		{"exclude", 0, CLI_WORDS, offsetof(type, field.choice.exclude), "PATTERN",      \
-			CLI_NOTHING, "not what matches"},                                       \
-		{"skip-conflicts", 0, CLI_FLAG, offsetof(type, field.skip_conflicts), NULL,     \
-			CLI_NOTHING,                                                            \
-			"where both changed, leave both as they are, and do the rest"},         \
-		{"dry-run", 'n', CLI_FLAG, offsetof(type, field.dry_run), NULL, CLI_NOTHING,    \
-			"only tell what would be done"},                                        \
-		{"verbose", 'v', CLI_FLAG, offsetof(type, field.verbose), NULL, CLI_NOTHING,    \
-			"tell each file that is changed"},                                      \
-	{                                                                                       \
-		"json", 0, CLI_FLAG, offsetof(type, field.json), NULL, CLI_NOTHING,             \
-			"the sum as one JSON object"                                            \
+/* The options that fill the field `transfer` of the command's struct. */
+#define TRANSFER_OPTIONS(type)                                                                     \
+	{"include", 0, CLI_WORDS, offsetof(type, transfer.choice.include), "PATTERN", CLI_NOTHING, \
+		"only what matches; see: pymodfs help patterns"},                                  \
+		{"exclude", 0, CLI_WORDS, offsetof(type, transfer.choice.exclude), "PATTERN",      \
+			CLI_NOTHING, "not what matches"},                                          \
+		{"skip-conflicts", 0, CLI_FLAG, offsetof(type, transfer.skip_conflicts), NULL,     \
+			CLI_NOTHING,                                                               \
+			"where both changed, leave both as they are, and do the rest"},            \
+		{"dry-run", 'n', CLI_FLAG, offsetof(type, transfer.dry_run), NULL, CLI_NOTHING,    \
+			"only tell what would be done"},                                           \
+		{"verbose", 'v', CLI_FLAG, offsetof(type, transfer.verbose), NULL, CLI_NOTHING,    \
+			"tell each file that is changed"},                                         \
+	{                                                                                          \
+		"json", 0, CLI_FLAG, offsetof(type, transfer.json), NULL, CLI_NOTHING,             \
+			"the sum as one JSON object"                                               \
 	}
 
 /* A line about one file, if such are wanted. */
