@@ -216,6 +216,19 @@ static int class_set_own_layout(struct batch *batch, PyTypeObject *old, PyTypeOb
 	return PyErr_Occurred() ? -1 : result;
 }
 
+/* A class that wasn't abstract has no registry of its own, and would take its base's for it. */
+static int class_set_registry(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+{
+	PyObject *name = PyUnicode_InternFromString("_abc_impl");
+	PyObject *registry = name ? PyDict_GetItemWithError(fresh->tp_dict, name) : NULL;
+	int result = name ? 0 : -1;
+
+	if (registry && !PyDict_Contains(old->tp_dict, name))
+		result = journal_type_set(&batch->journal, old, name, registry);
+	Py_XDECREF(name);
+	return result;
+}
+
 static int class_remove_gone(
 	struct batch *batch, PyTypeObject *old, PyTypeObject *fresh, PyObject *defined)
 {
@@ -269,6 +282,8 @@ int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 		result = class_set_all(batch, old, fresh);
 	if (result == 0)
 		result = class_set_own_layout(batch, old, fresh);
+	if (result == 0)
+		result = class_set_registry(batch, old, fresh);
 	if (result == 0)
 		result = type_forget_checks(old);
 	PyType_Modified(old);

@@ -117,6 +117,17 @@ class Layouts(HostCase):
                     eq([(x.count, x.f()) for x in old], [([n], [n])] * 2)
         """)
 
+    def test_a_class_that_becomes_abstract_has_its_own_registry(self):
+        self.host("""
+            write('m', 'class C: pass')
+            import m
+            c = m.C()
+            for n in (1, 2):
+                write('m', f'import abc\\nclass B(abc.ABC): pass\\nB.register(int)\\nclass C(B): pass\\nC.register(str)\\nN = {n}')
+                good('m')
+                eq([isinstance(x, k) for x in (3, '', c, 1.5) for k in (m.B, m.C)], [True, False, True, True, True, True, False, False])
+        """)
+
     def test_a_base_with_the_instances_dict_goes(self):
         self.host("""
             write('m', 'class B: pass\\nclass C(B): pass')
