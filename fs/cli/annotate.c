@@ -2,9 +2,9 @@
 /*
  * pymodfs annotate: for each line of a module the version that made it, when, and by whom.
  *
- * All versions up to the wanted one are compared, each with the one before it, oldest first: a line keeps its
- * version while it is not part of a change. What is no longer kept is passed over; its lines count as made by the next version that
- * is there. One thread.
+ * All versions up to the wanted one are compared, each with the one before it, oldest first: a line keeps its version while
+ * it is not part of a change. What is no longer kept is passed over; its lines count as made by the next version that is
+ * there. One thread.
  */
 #include "cli.h"
 #include "output.h"

@@ -2,9 +2,10 @@
 /*
  * pymodfs check: what is wrong in a database, and what may be.
  *
- * A problem is what somebody would want mended: damage, a row that can't be a path, a module and a package of
- * the same name, of which one can't be imported, a module that hides one of the standard library, a source that doesn't compile. A note is what may well be meant: a package without an __init__ is a namespace package.
- * The tree is walked in one snapshot. One thread.
+ * A problem is what somebody would want mended: damage, a row that can't be a path, a module and a package of the same
+ * name, of which one can't be imported, a module that hides one of the standard library, a source that doesn't compile. A
+ * note is what may well be meant: a package without an __init__ is a namespace package. The tree is walked in one snapshot.
+ * One thread.
  */
 #include "cli.h"
 #include "compile.h"

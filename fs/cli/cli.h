@@ -129,8 +129,8 @@ static inline const char *cli_plural(int64_t n)
 const char *cli_nearest(const char *word, const char *const *words, size_t n);
 
 /*
- * A moment: 2026-11-25, "2026-11-25 17:30[:05]" (or with a T; local time), @SECONDS since the epoch, or an age: 30d, 12h, 45min, 90s, 2w, 1y.
- * -EINVAL where it is none.
+ * A moment: 2026-11-25, "2026-11-25 17:30[:05]" (or with a T; local time), @SECONDS since the epoch, or an age: 30d, 12h,
+ * 45min, 90s, 2w, 1y. -EINVAL where it is none.
  */
 int cli_parse_time(const char *text, int64_t *ret_ns);
 

@@ -12,8 +12,8 @@ typedef int compile_fn(
 	void *arg, const struct filelist_file *file, bool stdlib, int line, const char *words);
 
 /*
- * Calls fn for each module that isn't right; a value other than 0 ends it and is returned. -ENOENT: there is no such program; -EIO: it ended
- * otherwise than it should, and has said why on stderr. Nothing of the modules is executed.
+ * Calls fn for each module that isn't right; a value other than 0 ends it and is returned. -ENOENT: there is no such
+ * program; -EIO: it ended otherwise than it should, and has said why on stderr. Nothing of the modules is executed.
  */
 int compile_all(const struct filelist *modules, const char *python, compile_fn *fn, void *arg);
 

@@ -17,8 +17,8 @@ struct output_options {
 struct output_options *output_get_options(void);
 
 /*
- * Before long output: where it goes to a terminal, a pager takes it. It is PYMODFS_PAGER, else PAGER, else less; an empty one or `cat` is
- * none. A pager that can't be started is done without.
+ * Before long output: where it goes to a terminal, a pager takes it. It is PYMODFS_PAGER, else PAGER, else less; an empty
+ * one or `cat` is none. A pager that can't be started is done without.
  */
 void output_begin(void);
 /* Does it go to a terminal, through a pager or not? */

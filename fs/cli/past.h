@@ -14,7 +14,8 @@ struct past_name {
 
 /*
  * a.b and a/b.py are the same module; a word with a slash in it or `.py` at its end is a path, of whatever file. A dotted
- * name of which there is no module is that of a package's __init__, or else of a file, as data.txt. Returns the exit status; what is wrong has been said.
+ * name of which there is no module is that of a package's __init__, or else of a file, as data.txt. Returns the exit
+ * status; what is wrong has been said.
  */
 int past_name_init(struct past_name *name, struct store_reader *reader, const char *word);
 void past_name_finish(struct past_name *name);

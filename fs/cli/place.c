@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file in a directory that is open: what is there, and replacing it. It is written beside its place and renamed onto it, so that it is
- * there whole or not at all; links are not followed. No state.
+ * A file in a directory that is open: what is there, and replacing it. It is written beside its place and renamed onto it,
+ * so that it is there whole or not at all; links are not followed. No state.
  */
 #include "place.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One line, drawn anew at most 20 times a second, that appears after a tenth of a second when the pace
- * so far says that the whole will take over a second. It leaves three columns of the terminal's line free: for the cursor, and for a ^C. Beside the struct
- * there is the width of what stands on the terminal now.
+ * One line, drawn anew at most 20 times a second, that appears after a tenth of a second when the pace so far says that the
+ * whole will take over a second. It leaves three columns of the terminal's line free: for the cursor, and for a ^C. Beside
+ * the struct there is the width of what stands on the terminal now.
  */
 #include "progress.h"
 

@@ -4,8 +4,8 @@
  * side.
  *
  * It is the file .pymodfs-export in that directory: a line `pymodfs-export 1 UUID` that names the database, then for each
- * file a line of four fields parted by tabs: the version that it is, its size and its mtime (ns) as they were written, and its path, in which
- * tab, newline, carriage return and backslash are \t, \n, \r, \\.
+ * file a line of four fields parted by tabs: the version that it is, its size and its mtime (ns) as they were written, and
+ * its path, in which tab, newline, carriage return and backslash are \t, \n, \r, \\.
  */
 #ifndef PYMODFS_CLI_RECORD_H
 #define PYMODFS_CLI_RECORD_H
@@ -42,8 +42,8 @@ int record_save(struct record *record, const char *dir, const char *uuid, const 
 void record_finish(struct record *record);
 
 /*
- * Is a file with this size, mtime and content other than the one that was recorded? Where size and mtime leave a doubt, the content of the
- * recorded version decides, while it is kept.
+ * Is a file with this size, mtime and content other than the one that was recorded? Where size and mtime leave a doubt, the
+ * content of the recorded version decides, while it is kept.
  */
 bool record_is_changed(const struct record_entry *entry, struct store_reader *reader, int64_t mtime,
 	const void *data, size_t size);

@@ -3,9 +3,9 @@
  * Everything becomes what it was at a generation, in one transaction, which is itself in the history: restoring the
  * generation before it undoes it.
  *
- * Two trees are compared inside the transaction, then and now. What came since goes first, so that nothing is in the way; then
- * directories come back, then contents. Whether all contents are still kept is seen before anything is changed. Owners and modes stay
- * those of now; what comes back has none of its own. One thread.
+ * Two trees are compared inside the transaction, then and now. What came since goes first, so that nothing is in the way;
+ * then directories come back, then contents. Whether all contents are still kept is seen before anything is changed. Owners
+ * and modes stay those of now; what comes back has none of its own. One thread.
  */
 #include "cli.h"
 #include "interrupt.h"

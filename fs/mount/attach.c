@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Mounting. Where it fails, libfuse says something, or fusermount3 does on a stderr of its own, in words that name no way out: so both are
- * kept back, and what is known to be needed is looked at one by one. Only where all of that is there their words are passed on.
+ * Mounting. Where it fails, libfuse says something, or fusermount3 does on a stderr of its own, in words that name no way
+ * out: so both are kept back, and what is known to be needed is looked at one by one. Only where all of that is there their
+ * words are passed on.
  *
  * stderr is the whole process's: it is put aside while there is only one thread.
  */

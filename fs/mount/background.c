@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Going to the background (background.h). Parent and child share a pipe: a byte in it is an exit status; its end without one means that
- * the child has ended, with a status of its own. One thread.
+ * Going to the background (background.h). Parent and child share a pipe: a byte in it is an exit status; its end without
+ * one means that the child has ended, with a status of its own. One thread.
  */
 #include "background.h"
 

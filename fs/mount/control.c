@@ -2,8 +2,8 @@
 /*
  * control.c - requests for the control directory (docs/control-directory.md). Read-only.
  *
- * `generation` and `status` are made when they are opened and have no size that stat could tell: they are read directly. A version's content
- * is read when it is opened and stays in the kernel's cache.
+ * `generation` and `status` are made when they are opened and have no size that stat could tell: they are read directly. A
+ * version's content is read when it is opened and stays in the kernel's cache.
  */
 #include "control.h"
 

@@ -2,9 +2,9 @@
 /*
  * control_feed.c - the file `feed`: one stream an open, and the waking of those who poll.
  *
- * A poll leaves a handle with the stream, which the publisher's thread takes when it has published and gives to the kernel. The handle is
- * left before the stream is asked whether it is readable, so no publication falls between. control->lock guards the list of
- * streams and their handles; it is not held when the kernel is told.
+ * A poll leaves a handle with the stream, which the publisher's thread takes when it has published and gives to the kernel.
+ * The handle is left before the stream is asked whether it is readable, so no publication falls between. control->lock
+ * guards the list of streams and their handles; it is not held when the kernel is told.
  */
 #include "control.h"
 

@@ -2,8 +2,8 @@
 /*
  * control_list.c - listings of the control directory.
  *
- * The entries of a directory are collected when its first part is asked for, and the following parts come from there, unless another
- * directory was listed in between.
+ * The entries of a directory are collected when its first part is asked for, and the following parts come from there,
+ * unless another directory was listed in between.
  */
 #include "control.h"
 

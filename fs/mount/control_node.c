@@ -2,10 +2,11 @@
 /*
  * control_node.c - the inodes of the control directory that the kernel knows.
  *
- * A version has one inode, whatever path led to it, so that its pages are cached once. What is below a generation never changes; all the
- * rest has the time of the last published generation as its mtime, which is how the kernel sees that a listing that it has cached
- * is out of date, and is asked for each time. But for `.pymodfs` and `at`, through which a host reads every module of a batch: the first
- * never gets another entry, the second is invalidated with each generation (control_feed.c).
+ * A version has one inode, whatever path led to it, so that its pages are cached once. What is below a generation never
+ * changes; all the rest has the time of the last published generation as its mtime, which is how the kernel sees that a
+ * listing that it has cached is out of date, and is asked for each time. But for `.pymodfs` and `at`, through which a host
+ * reads every module of a batch: the first never gets another entry, the second is invalidated with each generation
+ * (control_feed.c).
  */
 #include "control.h"
 

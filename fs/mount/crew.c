@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: MIT
 /*
- * The crew: two threads that share two roles. The session's reads requests and answers at once whatever needs only reads and memory. The
- * writer's runs what changes the database, one piece of work after the other, in the order in which it was submitted.
+ * The crew: two threads that share two roles. The session's reads requests and answers at once whatever needs only reads
+ * and memory. The writer's runs what changes the database, one piece of work after the other, in the order in which it was
+ * submitted.
  *
- * Who has the session's role and is given work while nobody writes takes the writer's, and leaves the session to the other thread. So
- * a save runs on the thread that has its request at hand; to wake another one takes, on several processors, longer than all of a
- * save but its fsync. A piece of work may wait (for a lock, for the disk); the session never waits for it.
+ * Who has the session's role and is given work while nobody writes takes the writer's, and leaves the session to the other
+ * thread. So a save runs on the thread that has its request at hand; to wake another one takes, on several processors,
+ * longer than all of a save but its fsync. A piece of work may wait (for a lock, for the disk); the session never waits for
+ * it.
  *
- * In a burst the session stays awake for a moment after each answer (mount option spin): whoever imports or saves asks again at once, and
- * a wake-up on another processor is most of what a request costs. It yields meanwhile, and a single request starts no burst. Where it
- * shares its processor with whoever asks it only takes his time from him. It sees that by a request that has come while it was another
- * thread's turn; then it doesn't spin for some requests, twice as many each time.
+ * In a burst the session stays awake for a moment after each answer (mount option spin): whoever imports or saves asks
+ * again at once, and a wake-up on another processor is most of what a request costs. It yields meanwhile, and a single
+ * request starts no burst. Where it shares its processor with whoever asks it only takes his time from him. It sees that by
+ * a request that has come while it was another thread's turn; then it doesn't spin for some requests, twice as many each
+ * time.
  *
- * lock guards everything; it is held over no request, no work and no wait for the kernel. Signals are for the session's role: they end its wait.
+ * lock guards everything; it is held over no request, no work and no wait for the kernel. Signals are for the session's
+ * role: they end its wait.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -211,8 +215,8 @@ static int serve_one(struct crew *crew, unsigned int *served)
 }
 
 /*
- * Is there more to read? Who reads a request at the moment of the unmount may get ECONNABORTED for it (fs/fuse/dev.c, fuse_do_read) and
- * is told of the end by the next read; whoever breaks the connection on purpose says so again.
+ * Is there more to read? Who reads a request at the moment of the unmount may get ECONNABORTED for it (fs/fuse/dev.c,
+ * fuse_do_read) and is told of the end by the next read; whoever breaks the connection on purpose says so again.
  */
 static bool goes_on(int r, bool *aborted)
 {

@@ -6,8 +6,8 @@
  *
  * Bounded: of more than JOBS_MAX changes that wait, only the directories that they are in are told of, and of those DIRS_MAX.
  *
- * lock guards the queue; it is a leaf: held over no call of the kernel's that waits and none of the store's. A job that isn't done
- * stays where it is, so who answers the process may use it without the lock.
+ * lock guards the queue; it is a leaf: held over no call of the kernel's that waits and none of the store's. A job that
+ * isn't done stays where it is, so who answers the process may use it without the lock.
  */
 #include "echo.h"
 

@@ -6,9 +6,9 @@
  *   echo_process.c  a process of its own that repeats each change as a system call on the mount
  *   echo_ops.c      answers that process's requests, without touching the store
  *
- * The echo's process sees each name as it was before the first change of it that is still to be repeated: so what was deleted can be
- * unlinked and what was made can be made. Whatever it is told that isn't so any more may not be cached, and everybody else is
- * told the truth; so whatever it does, the next look-up by another process puts the kernel's entry right.
+ * The echo's process sees each name as it was before the first change of it that is still to be repeated: so what was
+ * deleted can be unlinked and what was made can be made. Whatever it is told that isn't so any more may not be cached, and
+ * everybody else is told the truth; so whatever it does, the next look-up by another process puts the kernel's entry right.
  */
 #ifndef PYMODFS_ECHO_H
 #define PYMODFS_ECHO_H

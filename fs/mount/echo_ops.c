@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Answers the echo's process (echo.h): it is told of names as they were, and its system calls succeed where they are the change that
- * it was sent for, and do nothing. On the session threads; nothing here changes the store.
+ * Answers the echo's process (echo.h): it is told of names as they were, and its system calls succeed where they are the
+ * change that it was sent for, and do nothing. On the session threads; nothing here changes the store.
  *
- * Before a name is removed or moved, the process must have been told what it was, under the lock of its directory: -ESTALE makes the
- * kernel walk the path once more with LOOKUP_REVAL (fs/namei.c), asking for names it has cached too. What follows from the kernel's
- * believing that an inode is removed (nlink 0, and a directory that takes no entries any more) must only ever befall those that
- * are.
+ * Before a name is removed or moved, the process must have been told what it was, under the lock of its directory: -ESTALE
+ * makes the kernel walk the path once more with LOOKUP_REVAL (fs/namei.c), asking for names it has cached too. What follows
+ * from the kernel's believing that an inode is removed (nlink 0, and a directory that takes no entries any more) must only
+ * ever befall those that are.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -231,9 +231,9 @@ static bool is_last(fuse_req_t req, const struct echo_job *job, const struct ech
 }
 
 /*
- * Is what the kernel is about to remove or move what the process was told of? Only if it was told on the second walk, within this very
- * system call: then the kernel has held the directory's lock since, so that no look-up and no listing of another process can have
- * put in its place what is there now.
+ * Is what the kernel is about to remove or move what the process was told of? Only if it was told on the second walk,
+ * within this very system call: then the kernel has held the directory's lock since, so that no look-up and no listing of
+ * another process can have put in its place what is there now.
  */
 static bool is_confirmed(struct echo_job *job, bool looked)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The echo's process: repeats changes on the mount as they would have been made there. It has nothing of the daemon's but a socket,
- * over which orders come, and a page in which it says how far it is. It was forked before there were threads and a database, and
- * ends with the daemon.
+ * The echo's process: repeats changes on the mount as they would have been made there. It has nothing of the daemon's but a
+ * socket, over which orders come, and a page in which it says how far it is. It was forked before there were threads and a
+ * database, and ends with the daemon.
  *
  * It must never touch anything but our mount, although that may be gone at any time, something else may be mounted in its
  * place, or on a directory in it: each order starts at a root that answers as only our daemon does, and no path
@@ -77,9 +77,9 @@ static int open_below(int dir, const char *path, uint64_t flags)
 }
 
 /*
- * Somebody may have looked for a name that is gone before we came to repeat that, so that the kernel is sure that it isn't there and
- * asks nobody. It asks all the same for a name that is to be made (fs/fuse/dir.c, fuse_dentry_revalidate: LOOKUP_EXCL), and
- * then knows the answer that is for us: it is there (EEXIST). The daemon lets nothing be made.
+ * Somebody may have looked for a name that is gone before we came to repeat that, so that the kernel is sure that it isn't
+ * there and asks nobody. It asks all the same for a name that is to be made (fs/fuse/dir.c, fuse_dentry_revalidate:
+ * LOOKUP_EXCL), and then knows the answer that is for us: it is there (EEXIST). The daemon lets nothing be made.
  */
 static void reveal(int parent, const char *name)
 {

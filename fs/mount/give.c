@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * Gives the kernel the content of a version at its first open, before it asks: in the tree, and below .pymodfs (control.c). That spares a READ, and the GETATTR of whoever looks at the
- * file afterwards: the kernel takes a READ as a change of the file's atime.
+ * Gives the kernel the content of a version at its first open, before it asks: in the tree, and below .pymodfs (control.c).
+ * That spares a READ, and the GETATTR of whoever looks at the file afterwards: the kernel takes a READ as a change of the
+ * file's atime.
  *
- * The call waits for the locks of the file's pages. Who reads a page that isn't there holds its lock until he is answered, so it is not
- * made while somebody has the file open: the kernel sends RELEASE once nobody reads any more.
+ * The call waits for the locks of the file's pages. Who reads a page that isn't there holds its lock until he is answered,
+ * so it is not made while somebody has the file open: the kernel sends RELEASE once nobody reads any more.
  *
- * What was given is noted in a table in which a newer version takes the place of an older one; the kernel may have dropped it meanwhile, and
- * asks then. All of it is for who serves (crew.c).
+ * What was given is noted in a table in which a newer version takes the place of an older one; the kernel may have dropped
+ * it meanwhile, and asks then. All of it is for who serves (crew.c).
  */
 #include "mount.h"
 

@@ -4,12 +4,12 @@
  * inside a notification can't: that thread waits for a directory's lock whose holder waits for an answer of the daemon, and keeps
  * /dev/fuse open meanwhile, so that everybody who uses the mount hangs. Breaking the connection ends both waits.
  *
- * The kernel signals the guard when the daemon's main thread has ended (PR_SET_PDEATHSIG goes with the thread that forked). It never
- * asks the mount anything, or it could hang itself. A daemon that ends by itself kills its guard first.
+ * The kernel signals the guard when the daemon's main thread has ended (PR_SET_PDEATHSIG goes with the thread that forked).
+ * It never asks the mount anything, or it could hang itself. A daemon that ends by itself kills its guard first.
  *
- * The guard opens what breaks the connection as soon as there is a mount, and holds it: at the end the mount may have been taken from its place
- * (umount -l), or another one may be there. What it has open is of that connection and no other, also when the number is another one's by
- * then (fs/fuse/control.c, i_private).
+ * The guard opens what breaks the connection as soon as there is a mount, and holds it: at the end the mount may have been
+ * taken from its place (umount -l), or another one may be there. What it has open is of that connection and no other, also
+ * when the number is another one's by then (fs/fuse/control.c, i_private).
  */
 #include <errno.h>
 #include <fcntl.h>

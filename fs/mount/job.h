@@ -3,12 +3,12 @@
  * job.h - requests that change the database: taken up on a session thread, carried out on the writer's, and, where
  * their caller must not go on before everybody sees the change, answered on the publisher's.
  *
- * A request that holds its directory's lock in the kernel (all that make or remove names, and a directory's attributes) is answered by
- * the writer right after the commit; the publisher can't come first, since it may need that lock.
+ * A request that holds its directory's lock in the kernel (all that make or remove names, and a directory's attributes) is
+ * answered by the writer right after the commit; the publisher can't come first, since it may need that lock.
  *
  * One that holds its file's lock (fsync, and a file's attributes and size) waits for the publisher with bounded patience: a
- * rename or removal of that file holds the directory's lock while it waits for the file's (fs/namei.c, vfs_rename), and the publisher may
- * be waiting for the directory's. close holds neither.
+ * rename or removal of that file holds the directory's lock while it waits for the file's (fs/namei.c, vfs_rename), and the
+ * publisher may be waiting for the directory's. close holds neither.
  */
 #ifndef PYMODFS_JOB_H
 #define PYMODFS_JOB_H

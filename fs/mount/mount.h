@@ -202,8 +202,9 @@ int echo_create(const char *mountpoint, struct echo **ret_echo);
 int echo_start(struct echo *echo);
 void echo_destroy(struct echo *echo);
 /*
- * For the publisher's thread, while it publishes a batch: somebody else's change is to be repeated once the batch is published. known:
- * the kernel knows the directory. And: the old version of the change's file is in use, so it may be watched itself.
+ * For the publisher's thread, while it publishes a batch: somebody else's change is to be repeated once the batch is
+ * published. known: the kernel knows the directory. And: the old version of the change's file is in use, so it may be
+ * watched itself.
  */
 void echo_add(struct mount *mount, const struct store_change *change, bool known);
 void echo_add_replaced(struct mount *mount, const struct store_change *change);

@@ -11,8 +11,9 @@
 #include "ops_file.h"
 
 /*
- * Who is told of a name must find it in a listing from then on. The kernel uses one that it has cached only as long as the directory's times
- * are the same (fs/fuse/readdir.c), so it is to ask for these. That waits for nothing, unlike other notifications.
+ * Who is told of a name must find it in a listing from then on. The kernel uses one that it has cached only as long as the
+ * directory's times are the same (fs/fuse/readdir.c), so it is to ask for these. That waits for nothing, unlike other
+ * notifications.
  */
 static void forget_times(struct mount *mount, fuse_ino_t dir)
 {

@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: MIT
 /*
- * The publisher's thread: sees commits, whoever made them, and makes them seen. For each batch of changes it first
- * tells the kernel to forget what it has cached of them, then shows them to who looks (tree/unseen.c), then raises the generation
- * (which wakes readers of the feed), then lets the saves return that waited for it. So who waited for any of these sees the new state.
+ * The publisher's thread: sees commits, whoever made them, and makes them seen. For each batch of changes it first tells
+ * the kernel to forget what it has cached of them, then shows them to who looks (tree/unseen.c), then raises the generation
+ * (which wakes readers of the feed), then lets the saves return that waited for it. So who waited for any of these sees the
+ * new state.
  *
- * Only this thread calls fuse_lowlevel_notify_* of the tree's entries, but for attributes alone: it may block on a directory's lock that the kernel holds for a
- * request which the session thread, or the writer, is yet to answer. They never wait for this thread.
+ * Only this thread calls fuse_lowlevel_notify_* of the tree's entries, but for attributes alone: it may block on a
+ * directory's lock that the kernel holds for a request which the session thread, or the writer, is yet to answer. They
+ * never wait for this thread.
  *
- * A save whose publication takes no such call is published by the writer itself, if this thread has nothing in hand: to wake it would
- * take longer.
+ * A save whose publication takes no such call is published by the writer itself, if this thread has nothing in hand: to
+ * wake it would take longer.
  *
  * lock is held over a batch; the writer only tries to get it.
  *
  * What was changed through this mount is told to the kernel only where it can't know it already. Besides the cost,
  * each call is a risk: a daemon that is killed inside one hangs with it, until its guard breaks the connection.
  *
- * Attributes have no lock that the kernel holds from the request to the use of the answer, but for the look-up (or the listing) by which
- * it comes to know the inode: then there is nothing to invalidate yet, and the answer, which may be older than the change, would
- * be kept for ever. So the publisher first waits for look-ups in the directory that leads there: their inode is there
- * afterwards, and later ones read the new state. Answers about inodes that are there the kernel drops by itself when they were
- * asked for before an invalidation (fs/fuse/inode.c, attr_version).
+ * Attributes have no lock that the kernel holds from the request to the use of the answer, but for the look-up (or the
+ * listing) by which it comes to know the inode: then there is nothing to invalidate yet, and the answer, which may be older
+ * than the change, would be kept for ever. So the publisher first waits for look-ups in the directory that leads there:
+ * their inode is there afterwards, and later ones read the new state. Answers about inodes that are there the kernel drops
+ * by itself when they were asked for before an invalidation (fs/fuse/inode.c, attr_version).
  *
- * A name that leads to a directory is expired, not invalidated: the kernel asks again but keeps the entry of one that is still the
- * same, so that who has it as working directory keeps it.
+ * A name that leads to a directory is expired, not invalidated: the kernel asks again but keeps the entry of one that is
+ * still the same, so that who has it as working directory keeps it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -73,8 +75,8 @@ static bool is_settled(struct mount *mount, const struct store_change *change, b
 }
 
 /*
- * Returns when no look-up and no listing in the directory is under way any more that may have been answered before the change: the
- * kernel holds the directory's lock until it has used the answer. It is told of a name that no file has.
+ * Returns when no look-up and no listing in the directory is under way any more that may have been answered before the
+ * change: the kernel holds the directory's lock until it has used the answer. It is told of a name that no file has.
  */
 static void wait_for_lookups(
 	struct publisher *publisher, int64_t dir, const struct store_change *change)

@@ -19,8 +19,8 @@
 #define SUFFIX_SIZE 48
 
 /*
- * An inode that the kernel knows, by the path that leads to it. It lives while the kernel counts look-ups of it, or it has children
- * or open files.
+ * An inode that the kernel knows, by the path that leads to it. It lives while the kernel counts look-ups of it, or it has
+ * children or open files.
  */
 struct pynode {
 	int64_t id;
@@ -92,8 +92,8 @@ int pynode_move(
 /* Both swap their names. */
 int pynode_exchange(struct pycache *cache, struct pynode *a, struct pynode *b);
 /*
- * Opens the local directory of a node (NULL: the base) with more flags: O_PATH or O_RDONLY. Follows no symbolic link. -ESTALE when
- * the node is gone, or its directory is.
+ * Opens the local directory of a node (NULL: the base) with more flags: O_PATH or O_RDONLY. Follows no symbolic link.
+ * -ESTALE when the node is gone, or its directory is.
  */
 int pynode_open_dir(struct pycache *cache, struct pynode *node, int flags, int *ret_fd);
 /* The directory that a node's name is in. */

@@ -3,10 +3,9 @@
  * pycache_attr.c - owner, group and mode of the files of the bytecode cache.
  *
  * They are those of the local file, which the kernel enforces on the mount (default_permissions). A daemon that is root
- * gives a new file to whoever made it; without allow_other a daemon that isn't serves only its own user. A daemon that is neither can't
- * give files away: it keeps owner and mode in an extended attribute of the file, and leaves the file itself to
- * be its own, so that it can always read and write it. Where the disk takes no such attribute, nothing can be
- * made.
+ * gives a new file to whoever made it; without allow_other a daemon that isn't serves only its own user. A daemon that is
+ * neither can't give files away: it keeps owner and mode in an extended attribute of the file, and leaves the file itself
+ * to be its own, so that it can always read and write it. Where the disk takes no such attribute, nothing can be made.
  *
  * Nobody else reaches the local files: they are below a directory of mode 0700. There is no set-user-ID here.
  */

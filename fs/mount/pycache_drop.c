@@ -2,12 +2,12 @@
 /*
  * pycache_drop.c - how bytecode that is stale, or of nothing, goes from the cache.
  *
- * A changed module's files are found without reading the directory, by the endings that Python's versions and optimization levels give
- * them: those seen in requests, and those found by reading a directory when it has changed.
+ * A changed module's files are found without reading the directory, by the endings that Python's versions and optimization
+ * levels give them: those seen in requests, and those found by reading a directory when it has changed.
  *
- * pycache_drop_module() is the publisher's: it removes the files and detaches their nodes under the lock, then tells the kernel without it.
- * A look-up that came before the removal has been answered, or is answered before the kernel takes the notice,
- * because both hold the directory's lock in the kernel; one that comes after finds nothing.
+ * pycache_drop_module() is the publisher's: it removes the files and detaches their nodes under the lock, then tells the
+ * kernel without it. A look-up that came before the removal has been answered, or is answered before the kernel takes the
+ * notice, because both hold the directory's lock in the kernel; one that comes after finds nothing.
  *
  * A deleted module's files stay, as they do on a local disk, until its name is used again, its directory goes, or the mount
  * ends: then all is removed that no module is there for any more.
@@ -129,8 +129,8 @@ struct dropped {
 };
 
 /*
- * Whoever compiles with a hash of the source in the file decides about its validity himself (PEP 552: bit 0 of the second word says
- * so): such a file stays.
+ * Whoever compiles with a hash of the source in the file decides about its validity himself (PEP 552: bit 0 of the second
+ * word says so): such a file stays.
  */
 static bool is_by_hash(int fd, const char *name)
 {

@@ -2,8 +2,8 @@
 /*
  * pycache_io.c - open files and listings of the bytecode cache.
  *
- * The page cache of a node stays valid over an open, because the node only ever stands for one local file: that is checked at each
- * open. Reading and writing use the file's descriptor, without the cache's lock.
+ * The page cache of a node stays valid over an open, because the node only ever stands for one local file: that is checked
+ * at each open. Reading and writing use the file's descriptor, without the cache's lock.
  */
 #include "pycache.h"
 

@@ -2,10 +2,10 @@
 /*
  * pycache_link.c - __pycache__ as a symbolic link.
  *
- * A directory of bytecode that has settled is shown as a link to the local directory, so that a warm import asks us nothing at
- * all. It has settled when it was there before the mount, or when nothing was written through the mount for a while: the tests of CPython,
- * and people, make a __pycache__, look into it and remove it again, which wants a real directory. It stays a link until it is
- * unlinked. With allow_other it is always a directory, because others can't reach ours.
+ * A directory of bytecode that has settled is shown as a link to the local directory, so that a warm import asks us nothing
+ * at all. It has settled when it was there before the mount, or when nothing was written through the mount for a while: the
+ * tests of CPython, and people, make a __pycache__, look into it and remove it again, which wants a real directory. It
+ * stays a link until it is unlinked. With allow_other it is always a directory, because others can't reach ours.
  *
  * Young directories, those that have not settled, stand in a table with the time of their last change; cache->lock guards it. The
  * publisher's thread turns them into links.

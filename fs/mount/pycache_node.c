@@ -2,10 +2,10 @@
 /*
  * pycache_node.c - the inodes of the bytecode cache that the kernel knows.
  *
- * A node is found by its number or by its parent's number and its name; the path on the local disk is made of the
- * names up to the root when it is needed. A node whose name was removed or given to another file is `gone`: it isn't found by name any more
- * and only its open files are of use, and what was held for who has just looked it up and is about to open it. So a number that the kernel knows never comes to mean another file, and what the
- * kernel has cached of it stays right.
+ * A node is found by its number or by its parent's number and its name; the path on the local disk is made of the names up
+ * to the root when it is needed. A node whose name was removed or given to another file is `gone`: it isn't found by name
+ * any more and only its open files are of use, and what was held for who has just looked it up and is about to open it. So
+ * a number that the kernel knows never comes to mean another file, and what the kernel has cached of it stays right.
  *
  * Children and open files hold references, thus a parent outlives its children. All functions want the cache's lock.
  */

@@ -5,9 +5,10 @@
  * That is a new file in the store with the same bytes, made on the writer's thread, and then the end of the old one. It happens
  * to bytecode that is to stand for its source. Directories, and the way back, are left to the caller, who copies (-EXDEV).
  *
- * The kernel goes on using the old inode by the new name until the publisher has told it. An open of it is answered with -ESTALE, upon
- * which the kernel looks the name up once more and finds the file in the store. If it is to be written, that file's inode would answer
- * with -ESTALE too (tree.h, tickets), but the kernel repeats a look-up only once: so the ticket is left before.
+ * The kernel goes on using the old inode by the new name until the publisher has told it. An open of it is answered with
+ * -ESTALE, upon which the kernel looks the name up once more and finds the file in the store. If it is to be written, that
+ * file's inode would answer with -ESTALE too (tree.h, tickets), but the kernel repeats a look-up only once: so the ticket
+ * is left before.
  */
 #include "pycache.h"
 

@@ -14,8 +14,8 @@ int waiters_create(struct waiters **ret_waiters);
 void waiters_destroy(struct waiters *waiters);
 
 /*
- * Calls done(arg), which must not block, once: in waiters_finish() as soon as `change` is published, or on a thread of its own after
- * patience_ms (-1: never). When there is no memory to wait it is called at once. By any thread.
+ * Calls done(arg), which must not block, once: in waiters_finish() as soon as `change` is published, or on a thread of its
+ * own after patience_ms (-1: never). When there is no memory to wait it is called at once. By any thread.
  */
 void waiters_add(struct waiters *waiters, int64_t change, int patience_ms, void (*done)(void *arg),
 	void *arg);

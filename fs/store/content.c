@@ -2,9 +2,10 @@
 /*
  * Contents with zeros at their ends, and how they are stored. Pure functions.
  *
- * A content that is stored as it is has the file's size. One of any other size is without its zeros: eight bytes say, the highest first,
- * where the rest stands in the file; the rest follows. That is done where it saves ZEROS_LEAST bytes, so the two can't be confused.
- * What has another size and isn't like that was written by somebody else and is damage: it is not guessed at.
+ * A content that is stored as it is has the file's size. One of any other size is without its zeros: eight bytes say, the
+ * highest first, where the rest stands in the file; the rest follows. That is done where it saves ZEROS_LEAST bytes, so the
+ * two can't be confused. What has another size and isn't like that was written by somebody else and is damage: it is not
+ * guessed at.
  */
 #include "store-private.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Forgetting old contents, in a transaction of the caller's: first they are all found, then they go in portions, so that who waits can be
- * told how far it is. No state; no lock.
+ * Forgetting old contents, in a transaction of the caller's: first they are all found, then they go in portions, so that
+ * who waits can be told how far it is. No state; no lock.
  */
 #include "store-private.h"
 

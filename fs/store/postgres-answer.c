@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting for a server's answer, with an end: libpq's own waits have none, and a server that is stopped, or behind a network that swallows
- * everything, would hold up whoever asks, for ever. A connection on which an answer didn't come can only be made anew. No state, no lock.
+ * Waiting for a server's answer, with an end: libpq's own waits have none, and a server that is stopped, or behind a
+ * network that swallows everything, would hold up whoever asks, for ever. A connection on which an answer didn't come can
+ * only be made anew. No state, no lock.
  */
 #include "postgres.h"
 

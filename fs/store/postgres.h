@@ -24,8 +24,9 @@ int postgres_fail(PGconn *connection, const PGresult *result);
 /* ---- postgres-answer.c ---- */
 
 /*
- * The last result of what was sent (sent: what PQsend...() returned), as PQexec() gives it. NULL: there is none, since the connection is lost or
- * the server was silent for that long (-1: there is no limit); then the connection is of no use any more.
+ * The last result of what was sent (sent: what PQsend...() returned), as PQexec() gives it. NULL: there is none, since the
+ * connection is lost or the server was silent for that long (-1: there is no limit); then the connection is of no use any
+ * more.
  */
 PGresult *postgres_answer(PGconn *connection, int sent, int silence_ms);
 

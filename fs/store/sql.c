@@ -153,8 +153,8 @@ static const char *const texts[N_SQL] = {
 			   " AND id < ?1 + 200000 AND node = ?2 AND op = 'i'"
 			   " AND version = ?3 ORDER BY id LIMIT 1",
 	/*
-	 * The first and the last change of the transaction of change ?1, or of the newest one below it: ids have gaps (a PostgreSQL
-	 * transaction that was rolled back leaves one, an exchange of two files another).
+	 * The first and the last change of the transaction of change ?1, or of the newest one below it: ids have gaps (a
+	 * PostgreSQL transaction that was rolled back leaves one, an exchange of two files another).
 	 */
 	[SQL_TRANSACTION] =
 		"SELECT coalesce((SELECT max(p.id) FROM pymodfs_change p WHERE p.id < c.id"

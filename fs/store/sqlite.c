@@ -155,8 +155,8 @@ static int sqlite_begin_read(struct db *base)
 }
 
 /*
- * Not sqlite3_busy_timeout(): it tries only every 100 ms in the end, and who tries so seldom among writers that never rest may not get
- * the lock for seconds, while the kernel keeps readers from the directory that the change is about.
+ * Not sqlite3_busy_timeout(): it tries only every 100 ms in the end, and who tries so seldom among writers that never rest
+ * may not get the lock for seconds, while the kernel keeps readers from the directory that the change is about.
  */
 static int wait_for_lock(void *arg, int tries)
 {

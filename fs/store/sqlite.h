@@ -32,8 +32,8 @@ int sqlite_read_setting(struct store *store, struct db_setting *ret_setting);
  */
 int sqlite_connect(const char *path, int flags, int busy_timeout_ms, sqlite3 **ret_handle);
 /*
- * Is the file that the connection has open still the one with its name? What is written to another one is lost. -EIO: it was moved,
- * deleted, or replaced.
+ * Is the file that the connection has open still the one with its name? What is written to another one is lost. -EIO: it
+ * was moved, deleted, or replaced.
  */
 int sqlite_check_place(sqlite3 *handle);
 /* *ret_setting stays as it is when init has not been here: -ENOENT. */

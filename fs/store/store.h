@@ -127,8 +127,8 @@ struct store_event {
 #define STORE_WHOLE_MAX 1000000000 /* bytes of what has to be one value (SQLite's own limit) */
 
 /*
- * A file of `length` bytes: `size` of them are at data and stand at `start`, all others are zeros. Zeros before and behind the rest of a
- * plain file cost nothing in the database, so its length has no limit here; what stands between has.
+ * A file of `length` bytes: `size` of them are at data and stand at `start`, all others are zeros. Zeros before and behind
+ * the rest of a plain file cost nothing in the database, so its length has no limit here; what stands between has.
  */
 struct store_content {
 	const void *data;
@@ -234,8 +234,8 @@ int store_last_change(struct store_reader *reader, int64_t *ret_change);
  */
 int store_last_version(struct store_reader *reader, int64_t *ret_version);
 /*
- * The changes of a file with an id above after, ascending, that happened to it under the name that it has now; those of its attributes
- * are left out. They come without name, path and module (NULL).
+ * The changes of a file with an id above after, ascending, that happened to it under the name that it has now; those of its
+ * attributes are left out. They come without name, path and module (NULL).
  */
 int store_changes_of(
 	struct store_reader *reader, int64_t node, int64_t after, store_change_fn *fn, void *arg);
@@ -282,9 +282,9 @@ int store_hidden(struct store_reader *reader, int (*fn)(void *arg, const char *n
 /* ---- keeping it safe ---- */
 
 /*
- * Copies the database as it is at one moment into a new file, durably, while others write. -EEXIST when the file is
- * there, which is left alone; -ENOTSUP where the database has tools of its own for it. fn, if there is one, is told now and then how
- * much of how much is done; a value other than 0 ends it, with nothing left behind, and is returned.
+ * Copies the database as it is at one moment into a new file, durably, while others write. -EEXIST when the file is there,
+ * which is left alone; -ENOTSUP where the database has tools of its own for it. fn, if there is one, is told now and then
+ * how much of how much is done; a value other than 0 ends it, with nothing left behind, and is returned.
  */
 typedef int store_progress_fn(void *arg, int64_t done, int64_t total);
 int store_backup(struct store *store, const char *file, store_progress_fn *fn, void *arg);
@@ -390,9 +390,9 @@ struct store_prune {
 };
 
 /*
- * Forgets old contents; what the log says of them stays. The content that a file has now is never one of them. *ret_versions, *ret_bytes:
- * how many, and how large they are together. fn, if there is one, is told how many of how many are forgotten; a value other than 0 ends
- * it and is returned: the transaction is to be aborted then.
+ * Forgets old contents; what the log says of them stays. The content that a file has now is never one of them.
+ * *ret_versions, *ret_bytes: how many, and how large they are together. fn, if there is one, is told how many of how many
+ * are forgotten; a value other than 0 ends it and is returned: the transaction is to be aborted then.
  */
 int store_forget(struct store_txn *txn, const struct store_prune *prune, store_progress_fn *fn,
 	void *arg, int64_t *ret_versions, int64_t *ret_bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * table.h - uthash for programs that outlive a moment without memory: what can't be added is not in the table then, and is_in_table()
- * says so (uthash alone would end the process).
+ * table.h - uthash for programs that outlive a moment without memory: what can't be added is not in the table then, and
+ * is_in_table() says so (uthash alone would end the process).
  */
 #ifndef PYMODFS_TABLE_H
 #define PYMODFS_TABLE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From an earlier schema to this program's: a table of steps, each of which makes schema N what init makes of schema N + 1. All that
- * are needed run in one transaction. A step is never changed once a program with it has been given away: a new schema is a new step,
- * with the number in schema.sql, postgres.sql and STORE_SCHEMA.
+ * From an earlier schema to this program's: a table of steps, each of which makes schema N what init makes of schema N + 1.
+ * All that are needed run in one transaction. A step is never changed once a program with it has been given away: a new
+ * schema is a new step, with the number in schema.sql, postgres.sql and STORE_SCHEMA.
  *
  * Nothing of the user's table is touched. One thread, one connection of its own.
  */

@@ -2,9 +2,9 @@
 /*
  * Modules that are aside (tree.h): a short list under tree->lock, each entry with an end.
  *
- * For the process that moved one, and for everybody once that process is gone, it isn't there: not by its name and not in a listing.
- * The kernel caches a listing for everybody, so none of a directory with such a module may stay cached: `listed` says that one was
- * given, and the publisher makes the kernel forget it.
+ * For the process that moved one, and for everybody once that process is gone, it isn't there: not by its name and not in a
+ * listing. The kernel caches a listing for everybody, so none of a directory with such a module may stay cached: `listed`
+ * says that one was given, and the publisher makes the kernel forget it.
  */
 #include <errno.h>
 #include <signal.h>

@@ -16,10 +16,9 @@ pid_t caller_process(pid_t tid);
 /* Is it being killed by a signal (so that its files are closed by the kernel and not by itself)? */
 bool caller_is_killed(pid_t tid);
 /*
- * Does the process have another descriptor, open for writing, of a file of this name with one of these inode numbers on this device (0: it
- * isn't known)?
- * A shell's `> x.py` opens, duplicates and closes: that close is no save. (At FLUSH the descriptor that is being closed is
- * gone from /proc/PID/fd already.)
+ * Does the process have another descriptor, open for writing, of a file of this name with one of these inode numbers on
+ * this device (0: it isn't known)? A shell's `> x.py` opens, duplicates and closes: that close is no save. (At FLUSH the
+ * descriptor that is being closed is gone from /proc/PID/fd already.)
  */
 bool caller_has_duplicate(
 	pid_t tid, const char *name, dev_t device, const uint64_t *inos, size_t n_inos);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * RENAME_EXCHANGE: the two trade places, in one transaction. On the writer's thread. What is in memory follows only after the commit,
- * and by then nothing can fail any more.
+ * RENAME_EXCHANGE: the two trade places, in one transaction. On the writer's thread. What is in memory follows only after
+ * the commit, and by then nothing can fail any more.
  *
  *   both in the store          store_exchange()
  *   a file, and a dropping     the dropping's content is a save of the file's row; the file's old content is the

@@ -38,8 +38,8 @@ static struct tree_file *file_create(struct tree *tree, struct content *content,
 }
 
 /*
- * What has to be known of a version to open it. Where the store can't be asked it is opened all the same for who only reads: what the
- * kernel has cached of it holds for ever.
+ * What has to be known of a version to open it. Where the store can't be asked it is opened all the same for who only
+ * reads: what the kernel has cached of it holds for ever.
  */
 static int find_version(struct tree *tree, struct store_reader *reader, uint64_t ino, int flags,
 	struct store_node *ret_node, bool *ret_there)
@@ -166,8 +166,8 @@ static int open_draft(struct tree *tree, struct store_reader *reader,
 	ticket_drop(tree, caller->tid); /* it has led here, or it was an old one */
 	tree_unlock(tree);
 	/*
-	 * The second walk leads who only reads to a shared draft if it is one of a file that was made after the first: in between there
-	 * was none.
+	 * The second walk leads who only reads to a shared draft if it is one of a file that was made after the first: in
+	 * between there was none.
 	 */
 	if (r < 0 && again && !wants_write(flags))
 		return -ENOENT;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Versions that were opened or listed lately and to which their names lead, so that who opens one needs no statement. That holds until a commit
- * of this mount begins, or others' changes are published: what they have committed and the publisher hasn't published is not shown to
- * anybody (unseen.c), but that names have come and gone; once that has come out it ends, too. While a commit is under way nothing is known, because nobody can tell whether it is there yet. A version takes the
+ * Versions that were opened or listed lately and to which their names lead, so that who opens one needs no statement. That
+ * holds until a commit of this mount begins, or others' changes are published: what they have committed and the publisher
+ * hasn't published is not shown to anybody (unseen.c), but that names have come and gone; once that has come out it ends,
+ * too. While a commit is under way nothing is known, because nobody can tell whether it is there yet. A version takes the
  * place of one with the same remainder. tree->lock guards the table.
  */
 #include "private.h"

@@ -21,8 +21,9 @@ struct listing {
 };
 
 /*
- * Changing: a look-up must decide what is there, and the answer may not be cached (tree_lookup). Also where the listing may be newer than
- * what is published (unseen.c): what it says must be as old as what a look-up says, for as long as it may be under way.
+ * Changing: a look-up must decide what is there, and the answer may not be cached (tree_lookup). Also where the listing may
+ * be newer than what is published (unseen.c): what it says must be as old as what a look-up says, for as long as it may be
+ * under way.
  */
 static void look_at_file(const struct listing *listing, const struct store_entry *entry,
 	bool *ret_hidden, bool *ret_changing)

@@ -188,24 +188,24 @@ void ticket_drop(struct tree *tree, pid_t tid);
 /* The thread's look-up found nothing. */
 void ticket_miss(struct tree *tree, pid_t tid, int64_t parent, const char *name);
 /*
- * Answers -ESTALE, with a ticket for the next look-up (so that it is the last -ESTALE), or -ENOMEM. Takes the lock. caller NULL: no
- * ticket.
+ * Answers -ESTALE, with a ticket for the next look-up (so that it is the last -ESTALE), or -ENOMEM. Takes the lock. caller
+ * NULL: no ticket.
  */
 int ticket_send_back(
 	struct tree *tree, const struct tree_caller *caller, int64_t node, enum ticket_use use);
 /* The same to who wants to open a version that is not what its name leads to any more. */
 int ticket_send_back_from(struct tree *tree, const struct tree_caller *caller, int64_t version);
 /*
- * Has the caller been sent back from this very version, and come to it again without a look-up? Then he got it by a link in /proc, and not
- * by its name. The ticket is used up. Takes the lock.
+ * Has the caller been sent back from this very version, and come to it again without a look-up? Then he got it by a link in
+ * /proc, and not by its name. The ticket is used up. Takes the lock.
  */
 bool ticket_take_back(struct tree *tree, const struct tree_caller *caller, int64_t version);
 
 /* load.c; want the lock not to be held. */
 int content_load(struct tree *tree, struct store_reader *reader, struct content *content);
 /*
- * Reads the current content of the draft's node into it, where it has none or, with refresh, an older one that nobody has changed. The
- * draft is pinned. -ESTALE: the node is gone, and the draft has nothing.
+ * Reads the current content of the draft's node into it, where it has none or, with refresh, an older one that nobody has
+ * changed. The draft is pinned. -ESTALE: the node is gone, and the draft has nothing.
  */
 int draft_load(struct tree *tree, struct store_reader *reader, struct draft *draft, bool refresh);
 

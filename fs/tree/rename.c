@@ -166,8 +166,8 @@ static int rename_dir(struct renaming *renaming)
 }
 
 /*
- * What the caller's look-up of the file led to after it was sent back for this. *ret_back: it was, so it can't be once more. Wants
- * the lock.
+ * What the caller's look-up of the file led to after it was sent back for this. *ret_back: it was, so it can't be once
+ * more. Wants the lock.
  */
 static struct draft *find_copy(struct renaming *renaming, const struct end *file, bool *ret_back)
 {

@@ -32,8 +32,8 @@ int renaming_save(struct renaming *renaming, const struct end *end, const struct
 	struct store_node *ret_node);
 
 /*
- * The file's content, to be a dropping's: in memory, with the file's name as its place; pinned. -ESTALE: the kernel is to look the
- * name up once more, because it takes what it has there along to the new name, and that must be this.
+ * The file's content, to be a dropping's: in memory, with the file's name as its place; pinned. -ESTALE: the kernel is to
+ * look the name up once more, because it takes what it has there along to the new name, and that must be this.
  */
 int renaming_copy(struct renaming *renaming, const struct end *file, struct draft **ret_draft);
 

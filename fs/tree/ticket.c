@@ -167,9 +167,9 @@ void ticket_drop(struct tree *tree, pid_t tid)
 }
 
 /*
- * In one walk the kernel asks for the last name again and again, as long as what it has of it isn't right any more, or others have
- * looked it up meanwhile (fs/namei.c, lookup_open); the file may be back by then. If it isn't, the call ends, and the ticket
- * must not lead elsewhere: from now on it is good for this name only, and not for long.
+ * In one walk the kernel asks for the last name again and again, as long as what it has of it isn't right any more, or
+ * others have looked it up meanwhile (fs/namei.c, lookup_open); the file may be back by then. If it isn't, the call ends,
+ * and the ticket must not lead elsewhere: from now on it is good for this name only, and not for long.
  */
 void ticket_miss(struct tree *tree, pid_t tid, int64_t parent, const char *name)
 {

@@ -191,8 +191,8 @@ static struct ticket *ticket_for_node(struct tree *tree, const struct tree_calle
 }
 
 /*
- * The store has a file of that name: is it there for this caller, and as what? shown: what is there for who only looks. *ret_draft: as
- * this draft, pinned, whose entry is to be made once it is loaded (unless it is to be emptied).
+ * The store has a file of that name: is it there for this caller, and as what? shown: what is there for who only looks.
+ * *ret_draft: as this draft, pinned, whose entry is to be made once it is loaded (unless it is to be emptied).
  */
 static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 	const struct store_node *node, const struct store_node *shown, const char *name,

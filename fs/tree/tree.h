@@ -12,10 +12,10 @@
  *   path once more with LOOKUP_REVAL (fs/namei.c, do_filp_open), asks LOOKUP, and for that thread and node the answer is
  *   the draft. truncate(2) goes the same way (fs/open.c, retry_estale).
  *
- * A version whose node is gone is answered -ESTALE too, so that the kernel looks its name up anew. It does so once; what is found then
- * may be gone in its turn, since others replace the file again and again. So the look-up with such a ticket leads to a draft
- * that holds the content already, the caller's own (`apart`), which does for whatever the call is about, as an open
- * file does on a local disk: there is no second -ESTALE in one system call.
+ * A version whose node is gone is answered -ESTALE too, so that the kernel looks its name up anew. It does so once; what is
+ * found then may be gone in its turn, since others replace the file again and again. So the look-up with such a ticket
+ * leads to a draft that holds the content already, the caller's own (`apart`), which does for whatever the call is about,
+ * as an open file does on a local disk: there is no second -ESTALE in one system call.
  *
  * So a reader never shares an inode, its size or its pages with a writer, and needs no waiting. Drafts
  * are entries that may not be cached: anybody else's next look-up is asked again and leads to the version.
@@ -153,15 +153,16 @@ struct tree_request {
 };
 
 /*
- * Commits a draft and unpins it. On failure the file is as it was, and what was written stays in the draft, to be
- * committed by a later fsync or close if more is written, else dropped. *ret_change: what to wait for until everybody sees it; 0: nothing.
+ * Commits a draft and unpins it. On failure the file is as it was, and what was written stays in the draft, to be committed
+ * by a later fsync or close if more is written, else dropped. *ret_change: what to wait for until everybody sees it; 0:
+ * nothing.
  */
 int tree_commit(struct tree *tree, const struct tree_request *request, struct draft *draft,
 	int64_t *ret_change);
 /*
- * The kernel has nothing cached any more that is older than this change and this version, the newest ones that are published: from now
- * on they are what is there for whoever looks (unseen.c). INT64_MAX, as at first: nobody publishes, so everything is. May be called by
- * any thread.
+ * The kernel has nothing cached any more that is older than this change and this version, the newest ones that are
+ * published: from now on they are what is there for whoever looks (unseen.c). INT64_MAX, as at first: nobody publishes, so
+ * everything is. May be called by any thread.
  */
 void tree_published(struct tree *tree, int64_t change, int64_t version);
 /* The name by which a pinned draft was opened. */

@@ -5,15 +5,16 @@
  * answered before the commit: the publisher's invalidation waits for such a listing to end (it takes the directory's
  * lock), and only then is the new one shown. Without this a reader could see the new one and then the old one.
  *
- * Whoever shows a module goes by this: look-up, attributes, open, and the private drafts of ticket.c. The batches of
- * the publisher become visible as a whole. It is no matter who has committed, but for one thing: who has the answer of his own call
- * sees what that did. So own changes are there at once, published or not, except a save for as long as its answer waits for
- * the publisher: those are listed here.
+ * Whoever shows a module goes by this: look-up, attributes, open, and the private drafts of ticket.c. The batches of the
+ * publisher become visible as a whole. It is no matter who has committed, but for one thing: who has the answer of his own
+ * call sees what that did. So own changes are there at once, published or not, except a save for as long as its answer
+ * waits for the publisher: those are listed here.
  *
- * That holds for new versions. Names come and go with the store: a directory's times do so too, and who compares them to know whether
- * his list of names is out of date (the import system) must not be shown new times with old names. So a new name leads to the
- * newest version; what somebody has seen of it that isn't published yet stays shown, and is listed here as well. Other files than modules
- * are shown as they are in the store: their old bytes are gone, so nobody can read them after the new ones anyway.
+ * That holds for new versions. Names come and go with the store: a directory's times do so too, and who compares them to
+ * know whether his list of names is out of date (the import system) must not be shown new times with old names. So a new
+ * name leads to the newest version; what somebody has seen of it that isn't published yet stays shown, and is listed here
+ * as well. Other files than modules are shown as they are in the store: their old bytes are gone, so nobody can read them
+ * after the new ones anyway.
  *
  * tree->lock guards both lists and what is published.
  */
