@@ -85,7 +85,8 @@ static int add_entry(void *arg, const struct store_entry *entry)
 		type = S_IFDIR;
 	else if (entry->node.kind == STORE_LINK)
 		type = S_IFLNK;
-	return control_listing_add(arg, entry->name, type);
+	/* The kernel refuses a listing with a name that can't be one. */
+	return store_check_name(entry->name) ? 0 : control_listing_add(arg, entry->name, type);
 }
 
 int control_at_list(

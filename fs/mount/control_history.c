@@ -188,7 +188,8 @@ static int add_name(void *arg, const char *text)
 
 static int add_entry(void *arg, const struct store_entry *entry)
 {
-	return add_name(arg, entry->name);
+	/* The kernel refuses a listing with a name that can't be one. */
+	return store_check_name(entry->name) ? 0 : add_name(arg, entry->name);
 }
 
 static int list_names(struct store_reader *reader, const char *path, struct names *names)

@@ -50,6 +50,9 @@ static int list_entry(void *arg, const struct store_entry *entry)
 		.position = entry->node.id,
 	};
 	bool hidden, changing;
+	/* The kernel refuses a whole listing with such a name; only somebody who writes into the side tables makes one. */
+	if (store_check_name(entry->name))
+		return 0;
 	look_at_file(listing, entry, &hidden, &changing);
 	if (hidden)
 		return 0;
