@@ -330,6 +330,16 @@ class BackupTest(OddCase):
             return calls(top), sorted(os.listdir(top))
         self.same(both, names=('a.py',))
 
+    def test_whether_what_is_in_memory_outlasts_the_mount_goes_by_the_name_that_it_was_given_last(self):
+        for name in ('b.py~', 'sedAbCdEf'):
+            write(self.mnt.path / name, name.encode())
+        os.rename(self.mnt.path / 'b.py~', self.mnt.path / 'sedQwErTy')
+        os.rename(self.mnt.path / 'sedAbCdEf', self.mnt.path / 'c.py~')
+        self.mnt.umount()
+        self.mnt.mount()
+        self.assertEqual(tree(self.mnt.path).keys() - {'.pymodfs'}, {'sedQwErTy'})
+        self.assertEqual((self.mnt.path / 'sedQwErTy').read_bytes(), b'b.py~')
+
     def test_mode_and_times_of_the_backup_and_of_the_module_are_each_its_own(self):
         for text in (b'new\n', b'old\n'):
             with self.subTest(text=text):

@@ -356,6 +356,7 @@ class StoreTest(WatchersTest):
         rng = random.Random(seed)
         mnt = self.mount({'a': 'V = 1\n'})
         names = ['a', 'b', 'c', 'd', 'e']
+        done = []
         with Inotifywait(mnt.path, '.') as watch:
             for step in range(300):
                 name, other = rng.sample(names, 2)
@@ -371,7 +372,8 @@ class StoreTest(WatchersTest):
                                     lambda: (mnt.path / f'{name}.py').rename(mnt.path / f'{other}.py')])()
                 else:
                     with contextlib.closing(sqlite3.connect(mnt.database.path, timeout=10)) as db:
-                        db.executescript('BEGIN;' + ''.join(rng.choices(statements, k=rng.randrange(1, 4))) + 'COMMIT')
+                        done.append((step, rng.choices(statements, k=rng.randrange(1, 4))))
+                        db.executescript('BEGIN;' + ''.join(done[-1][1]) + 'COMMIT')
                         db.commit()
                 if rng.random() < 0.5:
                     os.listdir(mnt.path)
@@ -389,7 +391,9 @@ class StoreTest(WatchersTest):
                 there.add(name)
             elif event in ('DELETE', 'MOVED_FROM'):
                 there.discard(name)
-        self.assertEqual(there, set(expected), f'seed {seed}: {events[-30:]}')
+        wrong = there ^ set(expected)
+        self.assertEqual(wrong, set(), f'seed {seed}: {events[-30:]}, of them {[e for e in events if e[2] in wrong][-9:]}; '
+                         f'{done[-15:]}; {mnt.log}')
 
 
 class ProcessTest(WatchersTest):

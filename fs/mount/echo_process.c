@@ -27,6 +27,8 @@
 #define STATX_MNT_ID_UNIQUE 0x00004000U /* since Linux 6.8; a mount's id that is never used again */
 #endif
 
+#define TRIES 100
+
 struct process {
 	const char *mountpoint;
 	struct echo_shared *shared;
@@ -81,9 +83,9 @@ static int open_below(int dir, const char *path, uint64_t flags)
  * there and asks nobody. It asks all the same for a name that is to be made (fs/fuse/dir.c, fuse_dentry_revalidate:
  * LOOKUP_EXCL), and then knows the answer that is for us: it is there (EEXIST). The daemon lets nothing be made.
  */
-static void reveal(int parent, const char *name)
+static bool reveal(int parent, const char *name)
 {
-	(void)mkdirat(parent, name, 0700);
+	return mkdirat(parent, name, 0700) < 0 && errno == EEXIST;
 }
 
 /* Opens the directory that path is in; *ret_name is its last part, "." for the root itself. */
@@ -115,7 +117,7 @@ static int open_parent(int root, const char *path, const char **ret_name)
 		parent = find_parent(root, prefix, &name);
 		if (parent < 0)
 			return -1;
-		reveal(parent, name);
+		(void)reveal(parent, name);
 		close(parent);
 	}
 	return find_parent(root, path, ret_name);
@@ -144,10 +146,10 @@ static void repeat_update(int parent, const char *name, bool fresh)
 static void repeat_delete(int parent, const char *name, enum store_kind kind)
 {
 	int flags = kind == STORE_DIR ? AT_REMOVEDIR : 0;
-	if (unlinkat(parent, name, flags) == 0 || errno != ENOENT)
-		return;
-	reveal(parent, name);
-	(void)unlinkat(parent, name, flags);
+	int tries = TRIES;
+	while (unlinkat(parent, name, flags) < 0 && errno == ENOENT && tries-- &&
+		reveal(parent, name))
+		;
 }
 
 /* CREATE; of a file also what a first write shows. */
@@ -169,11 +171,10 @@ static void repeat_move(
 	int new_parent = open_parent(root, new_path, &new_name);
 	if (new_parent < 0)
 		return;
-	int r = renameat2(parent, name, new_parent, new_name, RENAME_NOREPLACE);
-	if (r < 0 && errno == ENOENT) {
-		reveal(parent, name);
+	int r, tries = TRIES;
+	do
 		r = renameat2(parent, name, new_parent, new_name, RENAME_NOREPLACE);
-	}
+	while (r < 0 && errno == ENOENT && tries-- && reveal(parent, name));
 	if (r < 0) {
 		repeat_delete(parent, name, kind);
 		repeat_insert(new_parent, new_name, kind);

@@ -291,6 +291,13 @@ void draft_become_dropping(struct tree *tree, struct draft *draft)
 	draft->apart = false;
 }
 
+void draft_go_by_name(struct draft *draft, const char *name)
+{
+	draft->temporary = name_is_temporary(name);
+	draft->expires =
+		draft->files ? INT64_MAX : clock_monotonic() + TEMPORARY_SECONDS * NANOSECONDS;
+}
+
 void draft_promote(struct draft *draft)
 {
 	if (draft->state != DRAFT_LOCAL || !draft->temporary)

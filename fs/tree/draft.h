@@ -114,6 +114,8 @@ static inline bool draft_is_dirty(const struct draft *draft)
 
 /* It is of no node any more and stays in memory. */
 void draft_become_dropping(struct tree *tree, struct draft *draft);
+/* A dropping has this name now, by which it is a temporary one or not. */
+void draft_go_by_name(struct draft *draft, const char *name);
 /* A temporary one that was fsynced, or has stayed, becomes a file to be committed. */
 void draft_promote(struct draft *draft);
 

@@ -111,9 +111,7 @@ static void settle_at(struct tree *tree, struct draft *draft, const struct end *
 {
 	assert(draft);
 	draft_become_dropping(tree, draft);
-	draft->temporary = name_is_temporary(end->name);
-	draft->expires =
-		draft->files ? INT64_MAX : clock_monotonic() + TEMPORARY_SECONDS * NANOSECONDS;
+	draft_go_by_name(draft, end->name);
 }
 
 /* The draft of those who are writing the file, or else the copy, is the dropping from now on. Wants the lock. */
