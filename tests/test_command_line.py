@@ -3,8 +3,10 @@
 What --help, the manual, bash and zsh say of a command all comes from the same table; that they agree is tested here.
 """
 
+import contextlib
 import json
 import re
+import sqlite3
 import unittest
 
 from tests.support import PYMODFS, TOP, Terminal, TestCase, environment, pymodfs, run, wait_until
@@ -104,6 +106,15 @@ class MistakeTest(TestCase):
         self.assert_refused('show', db.path, '', names='empty word', status=2)
         self.assert_refused('log', db.path, 'm@1', names='name the module alone', status=2)
         self.assert_refused('log', 'mysql://host/x', names='only postgresql://')
+
+    def test_who_has_to_wait_sees_for_how_long_and_nothing_of_it_stays(self):
+        database = self.database()
+        with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+            other.execute('BEGIN IMMEDIATE')
+            terminal = self.process(Terminal('sh', '-c', f'{PYMODFS} restore --generation 0 {database.path}; read line'))
+            terminal.wait_screen('waiting for the database, ')
+        terminal.wait_screen('Everything is as in generation 0')
+        self.assertNotIn('waiting', terminal.screen())
 
     def test_a_help_fits_the_terminal(self):
         for words in (['mount', '--help'], ['help', 'history'], ['restore', '--help'], ['--help']):

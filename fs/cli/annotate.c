@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "output.h"
 #include "past.h"
+#include "progress.h"
 #include "text.h"
 
 #include <errno.h>
@@ -117,9 +118,14 @@ static int next_version(
 
 static int find_makers(struct annotate *annotate, struct store_reader *reader, struct lines *lines)
 {
+	struct progress progress;
 	int status = text_init(&lines->text, "", 0) ? cli_fail("out of memory") : 0;
-	for (size_t i = annotate->n; i > 0 && !status; i--)
+	progress_init(&progress, "comparing versions", (int64_t)annotate->n);
+	for (size_t i = annotate->n; i > 0 && !status; i--) {
 		status = next_version(annotate, reader, i - 1, lines);
+		progress_show(&progress, (int64_t)(annotate->n - i + 1));
+	}
+	progress_finish(&progress, !status);
 	return status;
 }
 
@@ -195,6 +201,9 @@ static int annotate_version(
 	status = find_makers(annotate, reader, &lines);
 	if (!status && text_is_binary(&lines.text))
 		status = cli_fail("%s is no text", name->word);
+	/* Not before: a bar and a pager don't share a terminal. */
+	if (!status && !annotate->json)
+		output_begin();
 	if (!status)
 		status = print_lines(annotate, &lines);
 	lines_finish(&lines);
@@ -224,8 +233,6 @@ static int run(void *arg, int argc, char **argv)
 {
 	struct annotate *annotate = arg;
 	annotate->word = argv[1];
-	if (!annotate->json)
-		output_begin();
 	return past_with_reader(argv[0], annotate_name, annotate);
 }
 

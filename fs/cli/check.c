@@ -9,6 +9,7 @@
  */
 #include "cli.h"
 #include "compile.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -58,6 +59,7 @@ static int report(struct check *check, bool problem, const char *kind, const cha
 	const char *what = problem ? "problem" : "note";
 	check->problems += problem;
 	check->notes += !problem;
+	waiting_end();
 	if (check->json)
 		return print_json(what, kind, name, size, words);
 	print_text(what, name, size, words);
@@ -302,6 +304,7 @@ static void print_sum(const struct check *check, const struct store *store)
 /* Damage first: with it, what the rest says may be wrong. */
 static int check_all(struct check *check, struct store *store)
 {
+	waiting_begin("checking");
 	int err = store_check(store, report_damage, check);
 	if (!err)
 		err = check_schema(check, store);
@@ -316,6 +319,7 @@ static int check_all(struct check *check, struct store *store)
 	if (!err && !check->no_compile)
 		err = check_sources(check);
 	store_reader_destroy(check->reader);
+	waiting_end();
 	if (err && ferror(stdout))
 		return cli_fail("can't write: %s", strerror(errno));
 	if (err)

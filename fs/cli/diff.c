@@ -3,13 +3,16 @@
  * pymodfs diff: what changed between two versions of a module, two states of the database, a directory and a database, or two
  * databases; as `diff -u` says it, with its exit statuses.
  *
- * Either two contents are compared, or two trees (filelist.h), file by file. One thread.
+ * Either two contents are compared, or two trees (filelist.h), file by file. The pager starts with the first difference; until
+ * then there may be a bar. One thread.
  */
 #include "cli.h"
 #include "output.h"
 #include "past.h"
+#include "progress.h"
 #include "text.h"
 #include "filelist.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -27,6 +30,8 @@ struct diff {
 	char **words; /* the operands behind the database, ended by NULL */
 	bool found;   /* a difference */
 	const struct filelist *old, *new;
+	struct progress progress;
+	int64_t done; /* files of either tree */
 };
 
 /* A content with its name. */
@@ -80,6 +85,14 @@ static void print_brief(const char *path, const struct side *old, const struct s
 	printf("%s\n", output_plain());
 }
 
+static void begin_output(struct diff *diff)
+{
+	progress_give_way(&diff->progress);
+	if (!diff->found && !diff->json)
+		output_begin();
+	diff->found = true;
+}
+
 /* NULL data: nothing is there, as /dev/null. */
 static int print_sides(
 	struct diff *diff, const char *path, const struct side *old, const struct side *new)
@@ -90,7 +103,7 @@ static int print_sides(
 	int status = 0;
 	if (!differ)
 		return 0;
-	diff->found = true;
+	begin_output(diff);
 	if (text_init(&a, old->data ? old->data : "", old->size))
 		return cli_fail("out of memory");
 	if (text_init(&b, new->data ? new->data : "", new->size))
@@ -213,6 +226,8 @@ static int compare_pair(void *arg, const struct filelist_file *old, const struct
 	struct diff *diff = arg;
 	struct side a = {.data = NULL}, b = {.data = NULL};
 	bool same = false;
+	diff->done += (old != NULL) + (new != NULL);
+	progress_show(&diff->progress, diff->done);
 	if (old && old->kind == STORE_DIR)
 		old = NULL;
 	if (new &&new->kind == STORE_DIR)
@@ -236,7 +251,10 @@ static int diff_trees(struct diff *diff, const struct filelist *old, const struc
 {
 	diff->old = old;
 	diff->new = new;
-	return filelist_join(old, new, compare_pair, diff);
+	progress_init(&diff->progress, "comparing", (int64_t)(old->n + new->n));
+	int status = filelist_join(old, new, compare_pair, diff);
+	progress_finish(&diff->progress, !status);
+	return status;
 }
 
 static int diff_generations(struct store_reader *reader, struct diff *diff)
@@ -248,6 +266,7 @@ static int diff_generations(struct store_reader *reader, struct diff *diff)
 		status = past_generation(reader, diff->to, &to);
 	if (status)
 		return status;
+	waiting_begin("reading");
 	status = filelist_init(&old, diff->from ? diff->from : "now", reader, from);
 	if (!status) {
 		status = filelist_init(&new, diff->to ? diff->to : "now", reader, to);
@@ -339,6 +358,7 @@ static int diff_two(struct diff *diff, const char *a, const char *b)
 	struct opened old = {.store = NULL}, new = {.store = NULL};
 	if (is_dir(a) && is_dir(b))
 		return cli_usage("both are directories: diff -r %s %s", a, b);
+	waiting_begin("reading");
 	int status = open_tree(&old, a, b);
 	if (!status)
 		status = open_tree(&new, b, a);
@@ -382,8 +402,6 @@ static const struct cli_option options[] = {
 static int run(void *arg, int argc, char **argv)
 {
 	struct diff *diff = arg;
-	if (!diff->json)
-		output_begin();
 	if (run_diff(diff, argc, argv))
 		return DIFF_TROUBLE;
 	return diff->found ? DIFF_FOUND : DIFF_SAME;

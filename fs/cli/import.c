@@ -13,12 +13,13 @@
 #include "progress.h"
 #include "record.h"
 #include "transfer.h"
+#include "waiting.h"
+#include "writing.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 struct import {
 	/* options */
@@ -385,17 +386,16 @@ static int report(const struct import *import)
 
 static int import_all(struct import *import, struct store *store)
 {
-	const struct store_origin origin = {
-		.uid = getuid(), .pid = getpid(), .command = "pymodfs import"};
 	int64_t change;
 	for (size_t i = 0; i < import->walk.n; i++)
 		if (check_item(&import->walk.items[i]))
 			return CLI_FAILURE;
-	if (store_begin(store, &origin, -1, &import->txn))
-		return cli_fail("%s: %s", store_url(store), store_error());
+	int status = writing_begin(store, "pymodfs import", &import->txn);
+	if (status)
+		return status;
 	interrupt_catch();
 	import->reader = store_txn_reader(import->txn);
-	int status = import_items(import);
+	status = import_items(import);
 	if (status || import->transfer.dry_run) {
 		store_abort(import->txn);
 		return status ? status : report(import);
@@ -436,6 +436,7 @@ static int run(void *arg, int argc, char **argv)
 	if (store_open(argv[0], NULL, &store))
 		return cli_fail("%s", store_error());
 	int status;
+	waiting_begin("reading the files");
 	int err = walk_init(&import->walk, import->dir, import->all, store_url(store));
 	if (err)
 		status = cli_fail("%s: %s", import->walk.failed ? import->walk.failed : import->dir,

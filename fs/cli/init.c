@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "init.h"
 #include "store.h"
+#include "waiting.h"
 
 #include <stdlib.h>
 
@@ -28,7 +29,10 @@ static int report(const char *url, const struct store_init_options *init, bool f
 static int run(void *arg, int argc, char **argv)
 {
 	bool fresh;
-	if (store_init(argv[0], arg, &fresh))
+	waiting_begin("setting up");
+	int err = store_init(argv[0], arg, &fresh);
+	waiting_end();
+	if (err)
 		return cli_fail("%s", store_error());
 	return report(argv[0], arg, fresh);
 }

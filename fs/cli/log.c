@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "output.h"
 #include "past.h"
+#include "progress.h"
 #include "text.h"
 
 #include <errno.h>
@@ -35,6 +36,8 @@ struct log {
 	struct store_reader *reader;
 	struct half *halves;
 	int64_t printed;
+	int64_t newest; /* the change of the first event; 0: there was none yet */
+	struct progress progress;
 };
 
 /* What is told of an event besides what it says itself. */
@@ -219,6 +222,18 @@ static int print_json(const struct line *line)
 	return failed ? -EIO : 0;
 }
 
+/* For a log that goes to a file: on a terminal it can be seen. */
+static void show_progress(struct log *log, const struct store_event *event)
+{
+	if (!log->newest) {
+		log->newest = event->change;
+		progress_init(&log->progress, "writing the log",
+			log->limit.set ? log->limit.value : event->change);
+		progress_give_way(&log->progress);
+	}
+	progress_show(&log->progress, log->limit.set ? log->printed : log->newest - event->change);
+}
+
 static int take_event(void *arg, const struct store_event *event)
 {
 	struct log *log = arg;
@@ -234,6 +249,7 @@ static int take_event(void *arg, const struct store_event *event)
 	if (!err)
 		err = log->json ? print_json(&line) : print_line(&line);
 	log->printed++;
+	show_progress(log, event);
 	free(line.other);
 	return err;
 }
@@ -263,6 +279,7 @@ static int run_log(struct store_reader *reader, void *arg)
 	if (!log->json && output_is_terminal())
 		print_head();
 	int err = store_log(reader, name.path, take_event, log);
+	progress_finish(&log->progress, err >= 0);
 	if (err == -EIO && ferror(stdout))
 		status = cli_fail("can't write: %s", strerror(errno ? errno : EIO));
 	else if (err < 0)

@@ -7,11 +7,13 @@
 #include "progress.h"
 
 #include "interrupt.h"
+#include "waiting.h"
 #include "wrap.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,6 +42,7 @@ void progress_init(struct progress *progress, const char *what, int64_t total)
 
 static void draw(const struct progress *progress, int64_t done)
 {
+	waiting_end();
 	char bar[BAR_MAX + 4] = "", counts[64];
 	int64_t total = progress->total > 0 ? progress->total : 1;
 	int columns = wrap_columns(STDERR_FILENO);
@@ -58,6 +61,7 @@ static void draw(const struct progress *progress, int64_t done)
 
 void progress_hide(void)
 {
+	waiting_end();
 	/* The terminal may have put a ^C behind it. */
 	if (drawn_width > 0)
 		fprintf(stderr, "\r%*s\r", drawn_width + 2, "");
@@ -86,8 +90,19 @@ int progress_count(void *arg, int64_t done, int64_t total)
 	return interrupt_is_noted() ? -EINTR : 0;
 }
 
+void progress_give_way(struct progress *progress)
+{
+	struct stat st;
+	waiting_end();
+	if (!progress->terminal || (!fstat(STDOUT_FILENO, &st) && S_ISREG(st.st_mode)))
+		return;
+	progress_hide();
+	progress->terminal = progress->visible = false;
+}
+
 void progress_finish(struct progress *progress, bool complete)
 {
+	waiting_end();
 	if (!progress->visible)
 		return;
 	if (complete)

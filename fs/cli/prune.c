@@ -4,11 +4,12 @@
 #include "interrupt.h"
 #include "progress.h"
 #include "store.h"
+#include "waiting.h"
+#include "writing.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct prune {
 	struct cli_number before, keep;
@@ -34,8 +35,6 @@ static int report(
 
 static int prune_store(struct prune *prune, struct store *store)
 {
-	const struct store_origin origin = {
-		.uid = getuid(), .pid = getpid(), .command = "pymodfs prune"};
 	const struct store_prune which = {
 		.before = prune->before.set ? prune->before.value : INT64_MAX,
 		.keep = prune->keep.value,
@@ -43,13 +42,15 @@ static int prune_store(struct prune *prune, struct store *store)
 	struct store_txn *txn;
 	struct progress progress;
 	int64_t versions, bytes, change;
-	if (store_begin(store, &origin, -1, &txn))
-		return cli_fail("%s: %s", store_url(store), store_error());
+	int status = writing_begin(store, "pymodfs prune", &txn);
+	if (status)
+		return status;
 	interrupt_catch();
+	waiting_begin("looking for old versions");
 	progress_init(&progress, "forgetting", 1);
 	int err = store_forget(txn, &which, progress_count, &progress, &versions, &bytes);
 	progress_finish(&progress, !err);
-	int status = interrupt_check("nothing was forgotten");
+	status = interrupt_check("nothing was forgotten");
 	if (err && !status)
 		status = cli_fail("%s: %s; nothing was forgotten", store_url(store), store_error());
 	if (status) {

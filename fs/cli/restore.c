@@ -8,12 +8,12 @@
 #include "cli.h"
 #include "past.h"
 #include "restore.h"
+#include "writing.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Which version it is that is to come back. */
 static int find(
@@ -221,8 +221,6 @@ static const struct cli_option options[] = {
 
 static int run(void *arg, int argc, char **argv)
 {
-	const struct store_origin origin = {
-		.uid = getuid(), .pid = getpid(), .command = "pymodfs restore"};
 	struct restore *restore = arg;
 	struct store *store;
 	struct store_txn *txn;
@@ -231,10 +229,8 @@ static int run(void *arg, int argc, char **argv)
 		return cli_usage("name a module, or --generation for everything");
 	if (store_open(argv[0], NULL, &store))
 		return cli_fail("%s", store_error());
-	int status = CLI_FAILURE;
-	if (store_begin(store, &origin, -1, &txn))
-		cli_fail("%s: %s", store_url(store), store_error());
-	else
+	int status = writing_begin(store, "pymodfs restore", &txn);
+	if (!status)
 		status =
 			restore->word ? run_one(restore, store, txn) : run_all(restore, store, txn);
 	store_close(store);

@@ -12,6 +12,7 @@
 #include "past.h"
 #include "progress.h"
 #include "restore.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -173,6 +174,7 @@ int restore_all(struct store_txn *txn, const char *generation, struct restore_su
 	int status = past_generation(all.reader, generation, &ret_sum->generation);
 	if (status)
 		return status;
+	waiting_begin("comparing");
 	status = filelist_init(&all.then, generation, all.reader, ret_sum->generation);
 	if (!status)
 		status = filelist_init(&all.now, "now", all.reader, INT64_MAX);

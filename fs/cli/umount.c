@@ -7,6 +7,7 @@
  * CAP_SYS_ADMIN), others through fusermount3.
  */
 #include "cli.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -149,6 +150,7 @@ static int wait_for_end(const char *path, int fd)
 static int take_down(const char *path, bool lazy)
 {
 	int fd = daemon_fd(path);
+	waiting_begin("waiting for the mount's end");
 	int err = unmount_in_peace(path, lazy);
 	int status = 0;
 	if (err == -EBUSY)
@@ -160,6 +162,7 @@ static int take_down(const char *path, bool lazy)
 		status = cli_fail("%s: %s", path, strerror(-err));
 	else if (fd >= 0 && !lazy)
 		status = wait_for_end(path, fd);
+	waiting_end();
 	if (fd >= 0)
 		close(fd);
 	return status;

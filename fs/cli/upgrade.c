@@ -7,6 +7,7 @@
 #include "interrupt.h"
 #include "progress.h"
 #include "store.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -48,6 +49,16 @@ static int copy(struct store *store, const char *file)
 	return 0;
 }
 
+static int change(struct store *store, int64_t *ret_from)
+{
+	waiting_begin("upgrading");
+	int err = store_upgrade(store, ret_from);
+	waiting_end();
+	if (err)
+		return cli_fail("%s: %s; nothing has changed", store_url(store), store_error());
+	return 0;
+}
+
 static int upgrade_store(const struct upgrade *upgrade, struct store *store)
 {
 	char *file;
@@ -62,8 +73,8 @@ static int upgrade_store(const struct upgrade *upgrade, struct store *store)
 	status = name_backup(upgrade, store, &file);
 	if (!status && file)
 		status = copy(store, file);
-	if (!status && store_upgrade(store, &from))
-		status = cli_fail("%s: %s; nothing has changed", store_url(store), store_error());
+	if (!status)
+		status = change(store, &from);
 	if (!status)
 		printf("%s had schema %lld and has %lld now%s%s\n", store_url(store),
 			(long long)from, (long long)store_schema_wanted(),
