@@ -1,5 +1,6 @@
 """inotify on a mount: changes made behind it show as the same changes made locally do (docs/consistency.md)."""
 
+import collections
 import contextlib
 import itertools
 import json
@@ -32,6 +33,20 @@ while True:
     time.sleep(60)
 '''
 
+# Looks for names all the time: by stat, and by listings and open where the first word says so.
+LOOKER = '''
+import os, sys
+while True:
+    for path in sys.argv[2:]:
+        try:
+            os.stat(path)
+            if sys.argv[1] == 'open':
+                [entry.stat() for entry in os.scandir(os.path.dirname(path))]
+                open(path).close()
+        except OSError:
+            pass
+'''
+
 SAVER = '''
 import os, sys
 try:
@@ -55,9 +70,10 @@ def without_repeats(events):
 class Inotifywait(Process):
     """`inotifywait -m` on paths below a directory: tuples of path, event, name and, for moves, which move it is."""
 
-    def __init__(self, top, *paths):
+    def __init__(self, top, *paths, only=()):
         self.top = Path(top)
-        super().__init__('/usr/bin/inotifywait', '-m', '--format', '%w|%e|%f|%c', *(self.top / p for p in paths))
+        wanted = (word for event in only for word in ('-e', event))
+        super().__init__('/usr/bin/inotifywait', '-m', *wanted, '--format', '%w|%e|%f|%c', *(self.top / p for p in paths))
         self.wait_output('Watches established')
 
     @property
@@ -349,6 +365,29 @@ class StoreTest(WatchersTest):
         self.assertEqual(self.changes(mnt.database), before)
         self.assertEqual([c for c in before if c[3] is not None or c[4] is not None], [])
         self.assertEqual(mnt.database.problems(), [])
+
+    def test_no_event_is_lost_however_often_others_look_for_the_names_meanwhile(self):
+        mnt = self.mount({'a': 'V = 1\n'})
+        steps = [
+            ("UPDATE module SET source = 'V = 2' WHERE name = 'a'", ['MODIFY|a.py', 'CLOSE_WRITE,CLOSE|a.py']),
+            ("UPDATE module SET name = 'b' WHERE name = 'a'", ['MOVED_FROM|a.py', 'MOVED_TO|b.py']),
+            ("DELETE FROM module WHERE name = 'b'", ['DELETE|b.py']),
+            ("INSERT INTO module VALUES ('p.m', '')", ['CREATE,ISDIR|p']),
+            ("DELETE FROM module WHERE name = 'p.m'", ['DELETE,ISDIR|p']),
+            ("INSERT INTO module VALUES ('a', 'V = 1')", ['CREATE|a.py', 'MODIFY|a.py', 'CLOSE_WRITE,CLOSE|a.py']),
+        ]
+        seen = collections.Counter()
+        only = ('create', 'modify', 'close_write', 'move', 'delete')
+        paths = [mnt.path / name for name in ('a.py', 'b.py', 'p', 'p/m.py')]
+        with Inotifywait(mnt.path, '.', only=only) as watch, Process(PYTHON, '-c', LOOKER, 'stat', paths[0]), \
+                Process(PYTHON, '-c', LOOKER, 'open', *paths), \
+                contextlib.closing(sqlite3.connect(mnt.database.path, timeout=10, isolation_level=None)) as db:
+            for turn, (statement, events) in itertools.product(range(20), steps):
+                seen.update(events)
+                db.execute(statement)
+                for event in events:
+                    wait_until(lambda: watch.output.count(f'|{event}|') == seen[event], 20,
+                               f'{event} in turn {turn}, number {seen[event]}')
 
     def test_the_mount_shows_the_table_and_the_events_add_up_to_it(self):
         """Changes of all kinds by SQL and through the mount, at once; who adds up the events knows what is there."""

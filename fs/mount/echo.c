@@ -367,6 +367,20 @@ bool echo_has_later(struct echo *echo, const struct echo_job *job, const struct 
 	return other != NULL;
 }
 
+bool echo_is_due(struct echo *echo, int64_t parent, const char *name)
+{
+	/* Both only grow, so this is right at the moment of the first load. */
+	if (!echo || atomic_load(&echo->last_seq) == atomic_load(&echo->shared->done))
+		return false;
+	const struct echo_name wanted = {
+		.parent = parent, .name = name, .hash = hash_name(parent, name)};
+	pthread_mutex_lock(&echo->lock);
+	const struct echo_job *job = find_newest(echo, &wanted);
+	bool due = job && job->seq > atomic_load(&echo->shared->done);
+	pthread_mutex_unlock(&echo->lock);
+	return due;
+}
+
 bool echo_get_status(struct echo *echo, pid_t *ret_pid, size_t *ret_waiting)
 {
 	if (!echo)

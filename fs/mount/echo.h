@@ -9,6 +9,8 @@
  * The echo's process sees each name as it was before the first change of it that is still to be repeated: so what was
  * deleted can be unlinked and what was made can be made. Whatever it is told that isn't so any more may not be cached, and
  * everybody else is told the truth; so whatever it does, the next look-up by another process puts the kernel's entry right.
+ * That a name isn't there may not be cached by others either as long as there is a job of it: the kernel would take the
+ * process's call for one on nothing, without asking.
  */
 #ifndef PYMODFS_ECHO_H
 #define PYMODFS_ECHO_H
@@ -62,6 +64,7 @@ struct echo_job {
 	bool looked_to;
 	bool sent_back; /* its system call was: it walks the path once more */
 	bool split;     /* the move can't be repeated as one any more: a delete and an insert */
+	bool made;      /* what it makes is; the process is told of that as it is now */
 	bool known;     /* the kernel knows a directory that it is in */
 	bool sent;
 	struct echo_job *next;
@@ -83,7 +86,7 @@ struct echo {
 	struct echo_job *unsent;      /* the first of them that isn't sent */
 	struct echo_job *newest;      /* hash of those that no later one of the same name follows */
 	size_t n_jobs;
-	uint64_t last_seq;
+	_Atomic uint64_t last_seq; /* changes under the lock only */
 	bool dead; /* the process is gone: jobs are neither queued nor freed any more */
 	bool stopping;
 };

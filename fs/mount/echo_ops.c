@@ -123,6 +123,8 @@ static bool lookup_past(fuse_req_t req, int64_t parent, const char *name)
 	struct echo_job *job = echo_find(mount->echo, parent, name, &to);
 	if (!job || job->op == ECHO_UPDATE || job->op == ECHO_ATTR)
 		return false;
+	if (job->made && (to || job->op == ECHO_INSERT))
+		return false;
 	*(to ? &job->looked_to : &job->looked) = true;
 	if (to || job->op == ECHO_INSERT)
 		fuse_reply_err(req, ENOENT);
@@ -186,7 +188,7 @@ static bool is_job(const struct echo_job *job, enum echo_op op, const struct ech
 static void echo_make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t type)
 {
 	struct mount *mount = fuse_req_userdata(req);
-	const struct echo_job *job = echo_current(mount->echo);
+	struct echo_job *job = echo_current(mount->echo);
 	struct tree_entry entry;
 	if (!job || (!is_job(job, ECHO_INSERT, &job->from, parent, name) &&
 			    !is_job(job, ECHO_MOVE, &job->to, parent, name))) {
@@ -198,6 +200,7 @@ static void echo_make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 		return;
 	}
 	if ((entry.attr.st_mode & S_IFMT) == type) {
+		job->made = true;
 		reply_entry(mount, req, &entry);
 		return;
 	}

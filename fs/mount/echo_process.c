@@ -27,8 +27,6 @@
 #define STATX_MNT_ID_UNIQUE 0x00004000U /* since Linux 6.8; a mount's id that is never used again */
 #endif
 
-#define TRIES 100
-
 struct process {
 	const char *mountpoint;
 	struct echo_shared *shared;
@@ -79,9 +77,11 @@ static int open_below(int dir, const char *path, uint64_t flags)
 }
 
 /*
- * Somebody may have looked for a name that is gone before we came to repeat that, so that the kernel is sure that it isn't
+ * Somebody may have looked for a name that is gone before that was queued, so that the kernel is sure that it isn't
  * there and asks nobody. It asks all the same for a name that is to be made (fs/fuse/dir.c, fuse_dentry_revalidate:
- * LOOKUP_EXCL), and then knows the answer that is for us: it is there (EEXIST). The daemon lets nothing be made.
+ * LOOKUP_EXCL), and then knows the answer that is for us: it is there (EEXIST). The daemon lets nothing be made. Once is
+ * enough, whoever looks meanwhile: since it was queued nobody's absence of that name may be cached (echo_is_due), and this
+ * call has waited, with the directory's lock, for the look-ups that were answered before.
  */
 static bool reveal(int parent, const char *name)
 {
@@ -146,10 +146,8 @@ static void repeat_update(int parent, const char *name, bool fresh)
 static void repeat_delete(int parent, const char *name, enum store_kind kind)
 {
 	int flags = kind == STORE_DIR ? AT_REMOVEDIR : 0;
-	int tries = TRIES;
-	while (unlinkat(parent, name, flags) < 0 && errno == ENOENT && tries-- &&
-		reveal(parent, name))
-		;
+	if (unlinkat(parent, name, flags) < 0 && errno == ENOENT && reveal(parent, name))
+		(void)unlinkat(parent, name, flags);
 }
 
 /* CREATE; of a file also what a first write shows. */
@@ -171,10 +169,9 @@ static void repeat_move(
 	int new_parent = open_parent(root, new_path, &new_name);
 	if (new_parent < 0)
 		return;
-	int r, tries = TRIES;
-	do
+	int r = renameat2(parent, name, new_parent, new_name, RENAME_NOREPLACE);
+	if (r < 0 && errno == ENOENT && reveal(parent, name))
 		r = renameat2(parent, name, new_parent, new_name, RENAME_NOREPLACE);
-	while (r < 0 && errno == ENOENT && tries-- && reveal(parent, name));
 	if (r < 0) {
 		repeat_delete(parent, name, kind);
 		repeat_insert(new_parent, new_name, kind);

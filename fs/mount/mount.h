@@ -217,6 +217,8 @@ bool echo_get_status(struct echo *echo, pid_t *ret_pid, size_t *ret_waiting);
  * terminal's signals.
  */
 void process_let_go(int *fd);
+/* Is a change of the name still to be repeated? Then nobody's look-up that finds nothing may be cached. NULL: no. */
+bool echo_is_due(struct echo *echo, int64_t parent, const char *name);
 /* Is it the echo's process that asks? */
 bool echo_is_caller(fuse_req_t req);
 /* Its LOOKUP and GETATTR; false: it is to be told what everybody is. */

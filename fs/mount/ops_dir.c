@@ -28,6 +28,8 @@ static void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int r = tree_lookup(mount->tree, mount->reader, &caller, parent, name, &entry);
 	if (r == 0 && entry.early)
 		forget_times(mount, parent);
+	if (r == 0 && !entry.ino && echo_is_due(mount->echo, ino_get_id(parent), name))
+		entry.lasting = false;
 	if (r < 0)
 		reply_tree_error(req, r);
 	else
