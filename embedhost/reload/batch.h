@@ -220,11 +220,13 @@ void class_move_registrations(struct batch *batch);
 /* become.c */
 int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
 int become_follow(struct batch *batch);
-void become_note(struct batch *batch);
 int class_follow(struct batch *batch, PyTypeObject *type);
 bool class_is_layout(PyObject *value);
 bool class_names_layout(PyObject *name);
 extern PyTypeObject Bar_Type;
+
+/* earlier.c */
+int earlier_set(struct batch *batch, PyTypeObject *old); /* when all else of it is done */
 
 /* frames.c */
 struct _PyInterpreterFrame;

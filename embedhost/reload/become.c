@@ -8,8 +8,9 @@
  * take some other memory for it. A *bar* stands before it, which raises AttributeError, as a slot without a
  * value does. What an instance has in its own dict comes first.
  *
- * The new class has the old one in no list of subclasses, so CPython doesn't carry its special methods over to the
- * C slots of the old one: that is done here, with this change and with later ones.
+ * The old class is made a subclass of the new one, in its own bases and in the new one's list of subclasses: so
+ * CPython itself carries over what a program or a later version changes (special methods, bases), and forgets
+ * what it remembers of an attribute, which it does without a reference.
  */
 #include "batch.h"
 
@@ -79,33 +80,6 @@ static int become_strip(struct batch *batch, PyTypeObject *old)
 	return result;
 }
 
-static int become_bar(struct batch *batch, PyTypeObject *old, PyObject *name)
-{
-	struct bar *bar = PyObject_New(struct bar, &Bar_Type);
-	int result;
-
-	if (!bar)
-		return -1;
-	bar->name = Py_NewRef(name);
-	result = journal_type_set(&batch->journal, old, name, (PyObject *)bar);
-	Py_DECREF(bar);
-	return result;
-}
-
-/* For slots of the new class that the old instances have no room for. */
-static int become_bars(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
-{
-	PyObject *name, *value;
-	Py_ssize_t position = 0;
-	int result = 0;
-
-	while (result == 0 && PyDict_Next(fresh->tp_dict, &position, &name, &value))
-		if (class_is_layout(value) && !class_names_layout(name) &&
-			!PyDict_Contains(old->tp_dict, name))
-			result = become_bar(batch, old, name);
-	return result;
-}
-
 /* The resolution order with a class right behind another. */
 static PyObject *order_with(PyObject *order, PyObject *old, PyObject *fresh)
 {
@@ -161,15 +135,195 @@ static int become_metaclass(struct batch *batch, PyTypeObject *old, PyTypeObject
 int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
 	if (class_follow(batch, old) < 0 || become_metaclass(batch, old, fresh) < 0 ||
-		become_strip(batch, old) < 0 || become_bars(batch, old, fresh) < 0)
+		become_strip(batch, old) < 0)
 		return -1;
 	PyType_Modified(old);
 	return 0;
 }
 
-/* The slot of a special method follows the attribute's coming and going: what remains is what the method
+/* ---- the old class as one that derives from the new one ---- */
+
+/* Its instances have no more memory than its base's, its slots, a dict and weak references. */
+static bool is_made_of_slots(PyTypeObject *type)
+{
+	PyObject *slots = ((PyHeapTypeObject *)type)->ht_slots;
+	Py_ssize_t words = 2 + (slots ? PyTuple_GET_SIZE(slots) : 0);
+
+	return type->tp_basicsize <=
+		       type->tp_base->tp_basicsize + words * (Py_ssize_t)sizeof(PyObject *) &&
+	       type->tp_itemsize == type->tp_base->tp_itemsize;
+}
+
+/* C code takes an instance of a class for what it is by the resolution order: no class may come in whose memory
+ * the old instances don't have. Slots are a matter of bars. */
+static bool may_derive(PyTypeObject *old, PyTypeObject *fresh)
+{
+	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fresh->tp_mro); i++) {
+		PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(fresh->tp_mro, i);
+
+		if (PyType_IsSubtype(old->tp_base, type))
+			continue;
+		if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || !is_made_of_slots(type))
+			return false;
+	}
+	return true;
+}
+
+/* A base before those that the class has. object before all others fits into no resolution order: with that
+ * first the order stays as it is, since CPython can't make another. */
+static PyObject *bases_with(PyTypeObject *old, PyTypeObject *fresh, bool derive)
+{
+	PyObject *list = PyList_New(0), *bases = NULL;
+	int result = list ? 0 : -1;
+
+	if (result == 0 && !derive)
+		result = PyList_Append(list, (PyObject *)&PyBaseObject_Type);
+	if (result == 0)
+		result = PyList_Append(list, (PyObject *)fresh);
+	for (Py_ssize_t i = 0; result == 0 && i < PyTuple_GET_SIZE(old->tp_bases); i++) {
+		PyObject *base = PyTuple_GET_ITEM(old->tp_bases, i);
+
+		if (base != (PyObject *)fresh && (derive || base != (PyObject *)&PyBaseObject_Type))
+			result = PyList_Append(list, base);
+	}
+	if (result == 0)
+		bases = PyList_AsTuple(list);
+	Py_XDECREF(list);
+	return bases;
+}
+
+/* type.__subclasses__() leaves it out: earlier.c. */
+static int become_link(struct batch *batch, PyTypeObject *old, PyTypeObject *base)
+{
+	PyObject *key = PyLong_FromVoidPtr(old), *reference = NULL, *dict = NULL;
+	int result = -1;
+
+	if (key)
+		reference = PyWeakref_NewRef((PyObject *)old, NULL);
+	if (reference)
+		dict = base->tp_subclasses ? Py_NewRef(base->tp_subclasses) : PyDict_New();
+	if (dict)
+		result = journal_slot_set(
+			&batch->journal, (PyObject *)base, &base->tp_subclasses, dict);
+	if (result == 0)
+		result = journal_dict_set(&batch->journal, dict, key, reference);
+	Py_XDECREF(dict);
+	Py_XDECREF(reference);
+	Py_XDECREF(key);
+	return result;
+}
+
+/* A class is linked with all its bases, so that it leaves no trace there when it is freed. */
+static int become_set_bases(
+	struct batch *batch, PyTypeObject *old, PyTypeObject *fresh, bool derive)
+{
+	PyObject *bases = bases_with(old, fresh, derive);
+	int result =
+		bases ? journal_slot_set(&batch->journal, (PyObject *)old, &old->tp_bases, bases)
+		      : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyTuple_GET_SIZE(bases); i++)
+		result = become_link(batch, old, (PyTypeObject *)PyTuple_GET_ITEM(bases, i));
+	Py_XDECREF(bases);
+	return result;
+}
+
+static int become_set_orders_below(struct batch *batch, PyTypeObject *type);
+
+/* As CPython would make it; TypeError: there is none. */
+static int become_set_order(struct batch *batch, PyTypeObject *type)
+{
+	PyObject *list = NULL, *order = NULL;
+	int result = -1;
+
+	if (type_orders_itself(type))
+		return 0;
+	list = PyObject_CallMethod((PyObject *)&PyType_Type, "mro", "O", type);
+	if (list)
+		order = PyList_AsTuple(list);
+	if (order)
+		result = journal_slot_set(&batch->journal, (PyObject *)type, &type->tp_mro, order);
+	Py_XDECREF(order);
+	Py_XDECREF(list);
+	return result == 0 ? become_set_orders_below(batch, type) : -1;
+}
+
+/* A class that would have none keeps the one it has. */
+static int become_set_orders_below(struct batch *batch, PyTypeObject *type)
+{
+	PyObject *key, *reference;
+	Py_ssize_t position = 0;
+	int result = 0;
+
+	while (result == 0 && type->tp_subclasses &&
+		PyDict_Next(type->tp_subclasses, &position, &key, &reference)) {
+		PyObject *subclass = PyWeakref_GET_OBJECT(reference);
+
+		if (PyType_Check(subclass))
+			result = become_set_order(batch, (PyTypeObject *)subclass);
+		if (result < 0 && PyErr_ExceptionMatches(PyExc_TypeError)) {
+			PyErr_Clear();
+			result = 0;
+		}
+	}
+	return result;
+}
+
+static int become_derive(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+{
+	bool derive = may_derive(old, fresh);
+
+	if (become_set_bases(batch, old, fresh, derive) < 0)
+		return -1;
+	if (!derive || become_set_order(batch, old) == 0)
+		return 0;
+	if (!PyErr_ExceptionMatches(PyExc_TypeError))
+		return -1;
+	PyErr_Clear();
+	return become_set_bases(batch, old, fresh, false);
+}
+
+/* ---- what it finds there ---- */
+
+static int become_bar(struct batch *batch, PyTypeObject *old, PyObject *name)
+{
+	struct bar *bar = PyObject_New(struct bar, &Bar_Type);
+	int result;
+
+	if (!bar)
+		return -1;
+	bar->name = Py_NewRef(name);
+	result = journal_type_set(&batch->journal, old, name, (PyObject *)bar);
+	Py_DECREF(bar);
+	return result;
+}
+
+/* The old instances may have such a slot of their own, from a base. */
+static int become_set_slot(struct batch *batch, PyTypeObject *old, PyObject *name)
+{
+	PyObject *own = _PyType_Lookup(old->tp_base, name);
+
+	if (own && class_is_layout(own))
+		return journal_type_set(&batch->journal, old, name, own);
+	return become_bar(batch, old, name);
+}
+
+static int become_bars(struct batch *batch, PyTypeObject *old, PyTypeObject *type)
+{
+	PyObject *name, *value;
+	Py_ssize_t position = 0;
+	int result = 0;
+
+	while (result == 0 && PyDict_Next(type->tp_dict, &position, &name, &value))
+		if (class_is_layout(value) && !class_names_layout(name) &&
+			!PyDict_Contains(old->tp_dict, name))
+			result = become_set_slot(batch, old, name);
+	return result;
+}
+
+/* The C slot of a special method follows the attribute's coming and going: what remains is what the method
  * resolution finds. Classes below follow. */
-static int follow_name(struct batch *batch, PyTypeObject *old, PyObject *name)
+static int become_special_method(struct batch *batch, PyTypeObject *old, PyObject *name)
 {
 	if (!PyUnicode_CheckExact(name) || !type_name_has_slot(name) ||
 		PyDict_Contains(old->tp_dict, name))
@@ -179,79 +333,52 @@ static int follow_name(struct batch *batch, PyTypeObject *old, PyObject *name)
 	return journal_type_set(&batch->journal, old, name, NULL);
 }
 
-static bool has_in_order(PyTypeObject *type, PyObject *base)
-{
-	for (Py_ssize_t i = 0; type->tp_mro && i < PyTuple_GET_SIZE(type->tp_mro); i++)
-		if (PyTuple_GET_ITEM(type->tp_mro, i) == base)
-			return true;
-	return false;
-}
-
-static int follow_new_class(struct batch *batch, PyTypeObject *old, PyObject *fresh)
+static int become_special_methods(struct batch *batch, PyTypeObject *old, PyTypeObject *type)
 {
 	PyObject *name, *value;
 	Py_ssize_t position = 0;
 	int result = 0;
 
-	while (result == 0 &&
-		PyDict_Next(((PyTypeObject *)fresh)->tp_dict, &position, &name, &value))
-		result = follow_name(batch, old, name);
+	while (result == 0 && PyDict_Next(type->tp_dict, &position, &name, &value))
+		result = become_special_method(batch, old, name);
 	return result;
 }
 
-/* steps: those of the commit itself; what is done here adds to them. CPython remembers what the attributes of a class are
- * until one of its bases changes, without a reference, and the new class is no base: that is forgotten. */
-static int follow_changes(struct batch *batch, PyTypeObject *old, size_t steps)
+static int become_find(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
-	struct mapping *mapping;
+	PyObject *order = Py_NewRef(fresh->tp_mro);
 	int result = 0;
 
-	for (mapping = batch->map; result == 0 && mapping; mapping = mapping->hh.next)
-		if (mapping->becomes && has_in_order(old, mapping->to))
-			result = follow_new_class(batch, old, mapping->to);
-	for (size_t i = 0; result == 0 && i < steps; i++) {
-		struct change *change = &batch->journal.changes[i];
+	for (Py_ssize_t i = 0; result == 0 && i < PyTuple_GET_SIZE(order); i++) {
+		PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(order, i);
 
-		if (change->kind == CHANGE_TYPE && change->owner != (PyObject *)old &&
-			has_in_order(old, change->owner))
-			result = follow_name(batch, old, change->key);
+		if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || !PyType_IsSubtype(old, type))
+			continue;
+		if (!PyType_IsSubtype(old->tp_base, type))
+			result = become_bars(batch, old, type);
+		if (result == 0)
+			result = become_special_methods(batch, old, type);
 	}
+	Py_DECREF(order);
+	if (result == 0)
+		result = earlier_set(batch, old);
 	PyType_Modified(old);
 	return result;
 }
 
-/* When every resolution order is as it will be. */
+/* When the new classes have the bases that they will have. */
 int become_follow(struct batch *batch)
 {
-	size_t steps = batch->journal.count;
 	struct mapping *mapping;
 	int result = 0;
 
 	for (mapping = batch->map; result == 0 && mapping; mapping = mapping->hh.next)
 		if (mapping->becomes)
-			result = follow_changes(batch, (PyTypeObject *)mapping->from, steps);
-	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(engine->outgrown); i++) {
-		PyObject *old = PyWeakref_GET_OBJECT(PyList_GET_ITEM(engine->outgrown, i));
-
-		if (PyType_Check(old))
-			result = follow_changes(batch, (PyTypeObject *)old, steps);
-	}
+			result = become_derive(
+				batch, (PyTypeObject *)mapping->from, (PyTypeObject *)mapping->to);
+	for (mapping = batch->map; result == 0 && mapping; mapping = mapping->hh.next)
+		if (mapping->becomes)
+			result = become_find(
+				batch, (PyTypeObject *)mapping->from, (PyTypeObject *)mapping->to);
 	return result;
-}
-
-/* After the commit. Without memory for it they follow no later change. */
-void become_note(struct batch *batch)
-{
-	PyObject *list = engine->outgrown, *reference;
-
-	for (Py_ssize_t i = PyList_GET_SIZE(list) - 1; i >= 0; i--)
-		if (PyWeakref_GET_OBJECT(PyList_GET_ITEM(list, i)) == Py_None)
-			PyList_SetSlice(list, i, i + 1, NULL);
-	for (struct mapping *mapping = batch->map; mapping; mapping = mapping->hh.next) {
-		reference = mapping->becomes ? PyWeakref_NewRef(mapping->from, NULL) : NULL;
-		if (reference)
-			PyList_Append(list, reference);
-		Py_XDECREF(reference);
-	}
-	PyErr_Clear();
 }

@@ -312,7 +312,6 @@ int commit_apply(struct batch *batch)
 	}
 	tables_rewrite_signals(batch);
 	rehash_all(batch);
-	become_note(batch);
 	commit_records(batch);
 	Py_DECREF(young);
 	caches_clear(batch);

@@ -21,7 +21,6 @@ static void engine_free(struct engine *e)
 	Py_CLEAR(e->wanted);
 	Py_CLEAR(e->users);
 	Py_CLEAR(e->late);
-	Py_CLEAR(e->outgrown);
 	Py_CLEAR(e->locals_mark);
 	Py_CLEAR(e->empty);
 	Py_CLEAR(e->gc_collect);
@@ -52,7 +51,6 @@ static int engine_fill(struct engine *e)
 	e->wanted = PySet_New(NULL);
 	e->users = PyDict_New();
 	e->late = PySet_New(NULL);
-	e->outgrown = PyList_New(0);
 	e->locals_mark = PyUnicode_InternFromString("<locals>");
 	e->empty = PyUnicode_FromString("");
 	e->aliases = PyList_New(0);
@@ -62,8 +60,8 @@ static int engine_fill(struct engine *e)
 	e->abc_forget = attribute_of("_abc", "_reset_caches");
 	e->lock = PyThread_allocate_lock();
 	if (e->roots && e->modules && e->observers && e->users && e->wanted && e->late &&
-		e->outgrown && e->locals_mark && e->empty && e->aliases && e->deque &&
-		e->gc_collect && e->abc_forget && e->lock)
+		e->locals_mark && e->empty && e->aliases && e->deque && e->gc_collect &&
+		e->abc_forget && e->lock)
 		return 0;
 	if (!PyErr_Occurred())
 		PyErr_NoMemory();
@@ -148,6 +146,7 @@ void engine_stop(void)
 
 	if (!engine)
 		return;
+	earlier_stop();
 	finder_stop(engine);
 	track_stop(engine);
 	HASH_ITER (hh, engine->records, record, next)

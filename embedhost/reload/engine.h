@@ -77,7 +77,6 @@ struct engine {
 	PyObject *wanted;      /* set: modules that a body asked for in vain */
 	PyObject *late;        /* set: modules whose first run went on during a look */
 	PyObject *aliases;     /* list: alias.c's */
-	PyObject *outgrown;    /* list of weak references: become.c's old classes */
 	PyTypeObject *deque;   /* collections.deque */
 	ssizeobjargproc deque_set;
 	PyObject *gc_collect; /* gc.collect */
@@ -102,6 +101,9 @@ int engine_start(void);
 void engine_stop(void);
 int engine_watch(PyObject *dir);
 bool engine_path_is_watched(const char *path);
+
+/* earlier.c */
+void earlier_stop(void);
 
 /* fork.c: a child of os.fork() has the engine to itself */
 int fork_start(void);

@@ -278,6 +278,8 @@ static void change_undo(struct change *change)
 		current = *change->slot;
 		*change->slot = change->old;
 		change->old = current;
+		if (PyType_Check(change->owner))
+			PyType_Modified((PyTypeObject *)change->owner);
 		break;
 	case CHANGE_RAW:
 		*change->slot = change->key;

@@ -139,6 +139,137 @@ class Layouts(HostCase):
             eq((vars(c), c.__dict__, vars(m.C()), weakref.ref(c)() is c, c.__weakref__ is not None), ({'x': 1}, {'x': 1}, {}, True, False))
         """)
 
+    def test_what_a_program_sets_on_a_class_is_seen_by_instances_of_an_earlier_layout(self):
+        self.host("""
+            write('m', 'class B: __slots__ = ()\\nclass C(B):\\n  __slots__ = ("a",)\\n  count = 0')
+            import m
+            class Sub(m.C):
+                pass
+            old = m.C(), Sub()
+            write('m', 'class B: __slots__ = ()\\nclass C(B):\\n  __slots__ = ("a", "b")\\n  count = 1')
+            good('m')
+            for n in range(200):
+                m.C.count, m.B.other, m.C.__len__ = [n], [n], lambda self, n=n: n
+                eq([(x.count, x.other, len(x)) for x in old], [([n], [n], n)] * 2)
+                del m.C.__len__
+            raises(TypeError, len, old[0])
+            m.C.__bases__ = (type('Mixin', (), {'__slots__': (), 'mixed': lambda self: 7}), m.B)
+            eq([x.mixed() for x in old], [7, 7])
+        """)
+
+    def test_instances_of_an_earlier_layout_find_what_new_bases_have(self):
+        self.host("""
+            source = '''
+                import functools
+                {}
+                {}
+                {}
+                @functools.singledispatch
+                def name(x): return 'object'
+                @name.register
+                def _(x: C): return 'C'
+            '''
+            write('m', source.format('class B: __slots__ = ("b",)', 'class C(B): __slots__ = ("a",)', ''))
+            import m
+            class Sub(m.C):
+                pass
+            old = m.C(), Sub()
+            for x in old:
+                x.a, x.b = 1, 2
+            write('m', source.format('class Mixin: __slots__, mixed = ("z",), lambda self: 4', 'class Low: __slots__, __len__ = (), lambda self: 3',
+                                     'class C(Low, Mixin): __slots__ = ("a", "b", "c")'))
+            good('m')
+            for x in (*old, m.C()):
+                eq((len(x), x.mixed(), m.name(x), isinstance(x, m.Mixin)), (3, 4, 'C', True))
+            eq([(x.a, x.b) for x in old], [(1, 2)] * 2)
+            for name in ('c', 'z'):
+                raises(AttributeError, getattr, old[0], name)
+            eq((m.C.__subclasses__(), m.Mixin.__subclasses__(), m.C.__class__), ([Sub], [m.C], type))
+        """)
+
+    def test_an_instance_of_an_earlier_layout_makes_instances_of_the_new_one(self):
+        self.host("""
+            source = '''
+                class C:
+                    __slots__ = ({0})
+                    def __init__(self, a): self.a = a; {1}
+                    def __add__(self, n): return type(self)(self.a + n)
+                    def moved(self): return self.__class__(self.a + 1)
+                    def clone(self): return type(self).__new__(type(self))
+            '''
+            write('m', source.format('"a",', ''))
+            import m
+            class Sub(m.C):
+                pass
+            old, sub = m.C(5), Sub(6)
+            for slots in ('"a", "b"', '"a", "b", "c"'):
+                write('m', source.format(slots, 'self.b = 2'))
+                good('m')
+                for made in (old + 1, old.moved()):
+                    eq((type(made), made.a, made.b), (m.C, 6, 2))
+                eq((type(old.clone()), old.__class__, isinstance(old, m.C)), (m.C, m.C, True))
+                for made in (sub + 1, sub.moved(), Sub(7)):
+                    eq((type(made), made.a, made.__class__), (Sub, 7, Sub))
+                eq((type(sub.clone()), type(object.__new__(Sub))), (Sub, Sub))
+                raises(TypeError, old.__new__, 3)
+                raises(TypeError, old.__new__)
+        """)
+
+    def test_a_copy_or_pickle_of_an_instance_of_an_earlier_layout_is_one_of_the_new_class(self):
+        self.host("""
+            import copy, pickle
+            def copies(x):
+                return [copy.copy(x), copy.deepcopy([x])[0], *(pickle.loads(pickle.dumps(x, p)) for p in range(2, 6))]
+            def check(x, **expected):
+                for y in copies(x):
+                    eq((type(y), {n: getattr(y, n) for n in ('a', 'b', 'c') if hasattr(y, n)}), (m.C, expected))
+            write('m', 'class C: __slots__ = ("a", "b")')
+            import m
+            slotted = m.C()
+            slotted.a, slotted.b = 1, [2]
+            write('m', 'class C: __slots__ = ("b", "c")')
+            good('m')
+            check(slotted, b=[2])
+            second = m.C()
+            second.b = second.c = 3
+            write('m', 'class C: pass')
+            good('m')
+            check(slotted, a=1, b=[2])
+            check(second, b=3, c=3)
+            plain = m.C()
+            plain.a, plain.c = 4, 5
+            write('m', 'class C:\\n  __slots__ = ("a",)\\n  def __setstate__(self, state): self.a = state[0]["c"]')
+            good('m')
+            check(plain, a=5)
+            write('m', '''
+                class C:
+                    __slots__ = ('a', 'b')
+                    def __init__(self, a): self.a = a
+                    def __reduce__(self): return type(self), (self.a,)
+            ''')
+            good('m')
+            check(plain, a=4)
+            eq({p: pickle.loads(pickle.dumps(plain, p)).a for p in (0, 1)}, {0: 4, 1: 4})
+        """)
+
+    def test_an_instance_laid_out_by_another_built_in_type_is_never_taken_for_one_of_the_new(self):
+        self.host("""
+            write('m', 'class C(dict):\\n  def f(self): return 1')
+            import m
+            c = m.C(x=1)
+            write('m', 'class B(list):\\n  pass\\nclass C(B):\\n  def f(self): return 2')
+            good('m')
+            eq((c.f(), c['x'], isinstance(c, m.C), list in type(c).__mro__, m.C().f()), (2, 1, True, False, 2))
+            raises(TypeError, list.append, c, 1)
+            class Other(list):
+                def f(self): return 3
+            raises(TypeError, setattr, m.C, '__bases__', (Other,))
+            for n in (4, 5):
+                write('m', f'class A(list):\\n  pass\\nclass C(A):\\n  def f(self): return {n}')
+                good('m')
+                eq((c.f(), list in type(c).__mro__, m.C().f()), (n, False, n))
+        """)
+
 
 if __name__ == '__main__':
     unittest.main()
