@@ -7,7 +7,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from tests.support import PYMODFS, TestCase, environment, files_of, pymodfs, wait_until
+from tests.support import PYMODFS, Database, TestCase, environment, files_of, pymodfs, wait_until
 
 
 def catches(pid, number):
@@ -84,6 +84,25 @@ class InterruptionTest(TestCase):
             return True
         wait_until(interrupted, 60)
         self.assertEqual([path.name for path in self.dir.glob('copy*')], [])
+
+    def test_a_backup_that_is_killed_leaves_no_copy_and_the_next_one_is_whole(self):
+        db, copy = self.database(), self.dir / 'copy.db'
+        db.put({'m': 'x' * 30_000_000})
+        part = Path(f'{copy}.pymodfs-part')
+
+        def killed():
+            with subprocess.Popen([str(PYMODFS), 'backup', str(db.path), str(copy)], env=environment(),
+                                  stdout=subprocess.DEVNULL) as process:
+                wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size))
+                process.kill()
+            copy.unlink(missing_ok=True) if process.returncode == 0 else None  # it was faster
+            return process.returncode == -signal.SIGKILL
+        wait_until(killed, 60)
+        self.assertFalse(copy.exists())
+        pymodfs('backup', db.path, copy)
+        self.assertEqual([path.name for path in self.dir.glob('copy*')], ['copy.db'])
+        self.assertEqual(Database(copy).problems(), [])
+        self.assertEqual(len(Database(copy).read('m')), 30_000_000)
 
     def test_an_export_leaves_whole_files_and_goes_on(self):
         rows = {f'm{number}': f'V = {number}\n' for number in range(800)}

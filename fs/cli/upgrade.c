@@ -12,11 +12,36 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct upgrade {
 	const char *backup;
 	bool no_backup;
 };
+
+#define COPIES_MAX 100
+
+/* The first name that is free: an earlier upgrade may have been killed behind its copy. */
+static int name_default(const struct store *store, char **ret_file)
+{
+	struct stat st;
+	for (int i = 1; i <= COPIES_MAX; i++) {
+		char number[16] = "", *file;
+		if (i > 1)
+			snprintf(number, sizeof(number), ".%d", i);
+		if (asprintf(&file, "%s.schema-%lld%s", store_url(store),
+			    (long long)store_schema(store), number) < 0)
+			return cli_fail("out of memory");
+		if (lstat(file, &st)) {
+			*ret_file = file;
+			return 0;
+		}
+		free(file);
+	}
+	return cli_fail("there are %d copies of %s already; remove some, or say --backup FILE",
+		COPIES_MAX, store_url(store));
+}
 
 /* Where the copy goes; the caller frees. NULL: nowhere. */
 static int name_backup(const struct upgrade *upgrade, const struct store *store, char **ret_file)
@@ -28,12 +53,10 @@ static int name_backup(const struct upgrade *upgrade, const struct store *store,
 		return cli_fail("%s is kept by a PostgreSQL server; back it up with pg_dump, then "
 				"say --no-backup",
 			store_url(store));
-	int size = upgrade->backup ? asprintf(ret_file, "%s", upgrade->backup)
-				   : asprintf(ret_file, "%s.schema-%lld", store_url(store),
-					     (long long)store_schema(store));
-	if (size < 0)
-		return cli_fail("out of memory");
-	return 0;
+	if (!upgrade->backup)
+		return name_default(store, ret_file);
+	*ret_file = strdup(upgrade->backup);
+	return *ret_file ? 0 : cli_fail("out of memory");
 }
 
 static int copy(struct store *store, const char *file)
@@ -73,8 +96,11 @@ static int upgrade_store(const struct upgrade *upgrade, struct store *store)
 	status = name_backup(upgrade, store, &file);
 	if (!status && file)
 		status = copy(store, file);
+	bool copied = !status && file;
 	if (!status)
 		status = change(store, &from);
+	if (status && copied)
+		unlink(file); /* of what is as it was */
 	if (!status)
 		printf("%s had schema %lld and has %lld now%s%s\n", store_url(store),
 			(long long)from, (long long)store_schema_wanted(),
@@ -85,7 +111,7 @@ static int upgrade_store(const struct upgrade *upgrade, struct store *store)
 
 static const struct cli_option options[] = {
 	{"backup", 0, CLI_TEXT, offsetof(struct upgrade, backup), "FILE", CLI_FILE,
-		"the copy that is made before; the default is DB.schema-N"},
+		"the copy that is made before; the default is DB.schema-N, or the next free name"},
 	{"no-backup", 0, CLI_FLAG, offsetof(struct upgrade, no_backup), NULL, CLI_NOTHING,
 		"make none"},
 	{0},

@@ -2,7 +2,8 @@
 /*
  * A copy of the database while it is in use, and SQLite's own check of it. Both on connections of their own,
  * which are gone afterwards; no lock. The copy is one step of SQLite's backup API, so that it is one snapshot and is
- * never begun anew because of a writer; in WAL mode writers go on meanwhile. It has the original's mode.
+ * never begun anew because of a writer; in WAL mode writers go on meanwhile. It has the original's mode. It gets its name when it is
+ * whole; what a kill leaves of it, under another name, the next backup to the same file takes away.
  */
 #include "sqlite.h"
 
@@ -11,8 +12,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,18 +26,56 @@ static int fail_file(const char *file, int error)
 	return store_fail(-error, "%s: %s", file, strerror(error));
 }
 
-/* Makes the file; nobody else may read it until it is whole. */
-static int make_file(const char *file)
+static int fail_taken(const char *file)
 {
-	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EEXIST)
-		return store_fail(-EEXIST,
-			"%s is there already, and is not overwritten; name another file", file);
-	if (fd < 0)
-		return fail_file(file, errno);
-	close(fd);
+	return store_fail(
+		-EEXIST, "%s is there already, and is not overwritten; name another file", file);
+}
+
+/* ---- the file ---- */
+
+/* What a kill has left of the copy before; the lock says that nobody is writing it. */
+static int empty_part(int fd, const char *part)
+{
+	struct stat ours, there;
+	char *journal;
+	if (flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &ours) || stat(part, &there) ||
+		ours.st_ino != there.st_ino)
+		return store_fail(-EBUSY, "%s: another backup is writing it", part);
+	if (ftruncate(fd, 0) || fchmod(fd, 0600))
+		return fail_file(part, errno);
+	if (asprintf(&journal, "%s-journal", part) < 0)
+		return store_fail(-ENOMEM, "out of memory");
+	unlink(journal);
+	free(journal);
 	return 0;
 }
+
+/* Nobody else may read it until it is whole. */
+static int open_part(const char *part, int *ret_fd)
+{
+	int fd = open(part, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail_file(part, errno);
+	int err = empty_part(fd, part);
+	if (err)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return err;
+}
+
+/* Nothing is replaced. Some file systems know no such rename, others no second name. */
+static int rename_part(const char *part, const char *file)
+{
+	if (!renameat2(AT_FDCWD, part, AT_FDCWD, file, RENAME_NOREPLACE))
+		return 0;
+	if (errno == EINVAL && !link(part, file))
+		return unlink(part) ? fail_file(part, errno) : 0;
+	return errno == EEXIST ? fail_taken(file) : fail_file(file, errno);
+}
+
+/* ---- the copy ---- */
 
 /*
  * Between two steps others' commits would make the copy begin anew, so the source is held at one moment by a read
@@ -98,24 +139,42 @@ static int fill_file(struct store *store, const char *file, store_progress_fn *f
 	err = code == SQLITE_OK ? copy_pages(from, to, fn, arg) : sqlite_fail(to, code);
 	sqlite3_close(to);
 	sqlite3_close(from);
+	return err ? err : set_mode(store->url, file);
+}
+
+static int make_copy(
+	struct store *store, const char *file, const char *part, store_progress_fn *fn, void *arg)
+{
+	int fd = -1;
+	int err = open_part(part, &fd);
+	if (err)
+		return err;
+	/* An absolute path has no meaning of its own to SQLite, as ":memory:" has. */
+	char *path = realpath(part, NULL);
+	err = path ? fill_file(store, path, fn, arg) : fail_file(part, errno);
 	if (!err)
-		err = set_mode(store->url, file);
+		err = rename_part(part, file);
+	if (err)
+		unlink(part);
+	free(path);
+	close(fd);
 	return err ? err : sync_dir(file);
 }
 
 int sqlite_backup(struct store *store, const char *file, store_progress_fn *fn, void *arg)
 {
-	int err = make_file(file);
-	if (err)
-		return err;
-	/* An absolute path has no meaning of its own to SQLite, as ":memory:" has. */
-	char *path = realpath(file, NULL);
-	err = path ? fill_file(store, path, fn, arg) : fail_file(file, errno);
-	if (err)
-		unlink(file);
-	free(path);
+	struct stat st;
+	char *part;
+	if (!lstat(file, &st))
+		return fail_taken(file);
+	if (asprintf(&part, "%s.pymodfs-part", file) < 0)
+		return store_fail(-ENOMEM, "out of memory");
+	int err = make_copy(store, file, part, fn, arg);
+	free(part);
 	return err;
 }
+
+/* ---- the check ---- */
 
 int sqlite_check(struct store *store, int (*fn)(void *arg, const char *words), void *arg)
 {

@@ -119,15 +119,15 @@ class UpgradeTest(TestCase):
         self.assertEqual(copy.execute(OBJECTS), objects)
         self.assertEqual(self.schema_of(copy), 1)
 
-    def test_a_copy_that_is_there_already_is_left_alone_and_so_is_the_database(self):
+    def test_a_copy_that_is_there_already_is_left_alone(self):
         database = self.old()
         precious = Path(f'{database.path}.schema-1')
         precious.write_text('precious')
-        self.assert_refused('upgrade', database.path, names=str(precious))
-        self.assertEqual(precious.read_text(), 'precious')
+        self.assert_refused('upgrade', '--backup', precious, database.path, names=str(precious))
         self.assertEqual(self.schema_of(database), 1)
-        pymodfs('upgrade', '--backup', self.dir / 'other', database.path)
-        self.assertEqual(self.schema_of(Database(self.dir / 'other')), 1)
+        self.assertIn('schema-1.2', pymodfs('upgrade', database.path).stdout)
+        self.assertEqual(precious.read_text(), 'precious')
+        self.assertEqual(self.schema_of(Database(f'{precious}.2')), 1)
         self.assertEqual(self.schema_of(database), NOW)
 
     def test_none_is_made_where_none_is_wanted_and_nothing_happens_twice(self):
@@ -146,6 +146,7 @@ class UpgradeTest(TestCase):
         database = self.old(change='ALTER TABLE pymodfs_origin ADD COLUMN txn;')
         objects = database.execute(OBJECTS)
         self.assert_refused('upgrade', database.path, names='nothing has changed')
+        self.assertFalse(Path(f'{database.path}.schema-1').exists())
         self.assertEqual(database.execute(OBJECTS), objects)
         self.assertEqual(self.schema_of(database), 1)
 
