@@ -5,10 +5,11 @@ Runs as root, to be several users: `nobody` and two made-up ones.
 
 import os
 import stat
+import subprocess
 import unittest
 from pathlib import Path
 
-from tests.support import PYMODFS, PYTHON, TestCase, environment, run, wait_until
+from tests.support import PYMODFS, PYTHON, Process, TestCase, environment, run, wait_until
 from tests.support.namespace import Namespace
 
 ANNA, BERT = 1001, 1002
@@ -24,12 +25,16 @@ class OwnersCase(TestCase):
         """The command, as it is to be run."""
         return command
 
-    def as_user(self, uid, code, *args):
-        """Runs Python code as another user, without further groups; returns what it printed, or the name of the error."""
+    def user_command(self, uid, code, *args):
+        """Runs Python code as another user, without further groups; prints the name of the error that ends it."""
         command = ('setpriv', f'--reuid={uid}', f'--regid={uid}', '--clear-groups', PYTHON, '-c',
                    f'import errno, os, sys\ntry:\n    top = sys.argv[1]\n    {code}\n'
                    'except OSError as error:\n    print(errno.errorcode[error.errno])')
-        result = run(*self.inside(*command, *args), env=environment(PYTHONDONTWRITEBYTECODE=1), cwd='/')
+        return self.inside(*command, *args)
+
+    def as_user(self, uid, code, *args):
+        """Does that, and returns what it printed."""
+        result = run(*self.user_command(uid, code, *args), env=environment(PYTHONDONTWRITEBYTECODE=1), cwd='/')
         return result.stdout.strip()
 
     def try_all(self, uid, top, calls):
@@ -112,6 +117,23 @@ class AllowOtherTest(OwnersCase):
         self.assertEqual(self.as_user(ANNA, 'open(f"{top}/t", "w").write("V = 8\\n"); os.rename(f"{top}/t", f"{top}/a.py")', self.p), '')
         self.assertEqual((self.p / 'a.py').stat().st_uid, ANNA)
         self.assertEqual(self.mnt.database.read('p.a'), b'V = 8\n')
+
+    def test_a_new_file_that_is_not_saved_yet_is_opened_by_those_who_may(self):
+        os.chmod(self.p, 0o1777)
+        for flag, mode, outcome in (('0', 0o600, 'EACCES'), ('os.O_TRUNC', 0o600, 'EACCES'), ('os.O_EXCL', 0o600, 'EEXIST'),
+                                    ('0', 0o666, 'saved'), ('os.O_TRUNC', 0o666, 'saved')):
+            new = self.p / f'new_{flag[-5:]}_{mode:o}.py'
+            with self.subTest(flag=flag, mode=oct(mode)), Process(*self.user_command(
+                    ANNA, f'os.umask(0); fd = os.open(top, os.O_CREAT | os.O_WRONLY, {mode}); os.write(fd, b"KEY = 1\\n"); '
+                    'print("writing", flush=True); sys.stdin.read(); os.close(fd); print("closed")', new),
+                    stdin=subprocess.PIPE) as anna:
+                anna.wait_output('writing')
+                self.assertEqual(self.as_user(BERT, 'os.stat(top)', new), 'ENOENT')
+                self.assertEqual(self.as_user(BERT, f'fd = os.open(top, os.O_CREAT | os.O_RDWR | {flag}); '
+                                                    'os.write(fd, b"KEY = 2\\n"); os.close(fd); print("saved")', new), outcome)
+                anna.stdin.close()
+                self.assertEqual(anna.wait(), 0)
+                self.assertEqual(new.read_text(), 'KEY = 2\n' if outcome == 'saved' else 'KEY = 1\n')
 
     def test_what_is_hidden_stays_hidden_in_the_history(self):
         (self.p / 'a.py').write_text('SECRET = 2\n')

@@ -342,11 +342,32 @@ static int create_file(struct tree *tree, struct store_reader *reader,
 	return 0;
 }
 
+/*
+ * Another process is making a file of that name, which is hidden from this caller, so the kernel has not asked whether he may
+ * open it. Sent back he finds it, and is asked.
+ */
+static int create_send_back(struct tree *tree, const struct tree_caller *caller, int64_t parent,
+	const char *name, int flags)
+{
+	int r = 0;
+	tree_lock(tree);
+	struct draft *draft = flags & O_EXCL ? NULL : draft_find_name(tree, parent, name);
+	if (draft && !draft_is_for(draft, caller)) {
+		r = ticket_leave_to(
+			tree, caller->tid, draft, flags & O_TRUNC ? TICKET_TRUNCATE : TICKET_WRITE);
+		r = r < 0 ? r : -ESTALE;
+	}
+	tree_unlock(tree);
+	return r;
+}
+
 int tree_create_file(struct tree *tree, struct store_reader *reader,
 	const struct tree_caller *caller, uint64_t dir, const char *name, mode_t mode, int flags,
 	struct tree_entry *ret_entry, struct tree_file **ret_file)
 {
 	int r = store_check_name(name);
+	if (r == 0)
+		r = create_send_back(tree, caller, ino_get_id(dir), name, flags);
 	/* Each turn takes another replacement of the file in between two statements. */
 	for (int i = 0; r == 0 && i < CREATE_TURNS; i++) {
 		r = create_file(tree, reader, caller, dir, name, mode, flags, ret_entry, ret_file);

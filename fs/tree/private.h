@@ -131,6 +131,8 @@ void node_entry(
 
 /* tree.c; want the lock. */
 void draft_entry(struct draft *draft, struct tree_entry *ret_entry);
+/* Is a draft that has a name there for this process? A module that is being written for the first time is there for its writer only. */
+bool draft_is_for(const struct draft *draft, const struct tree_caller *caller);
 /* The draft that writers of node share; made if there is none. name: the node's. */
 struct draft *draft_of_node(struct tree *tree, const struct store_node *node, const char *name);
 
@@ -182,6 +184,13 @@ bool ticket_is_own(const struct ticket *ticket);
 /* The draft to which a look-up of node leads who has the ticket; made if need be. NULL: no memory. */
 struct draft *ticket_draft(
 	struct tree *tree, struct ticket *ticket, const struct store_node *node, const char *name);
+/*
+ * Leaves a ticket that leads the thread's next look-up of that draft's name to it, whoever else it is hidden from. use:
+ * TICKET_WRITE or TICKET_TRUNCATE.
+ */
+int ticket_leave_to(struct tree *tree, pid_t tid, struct draft *draft, enum ticket_use use);
+/* Has the thread been sent back to it just now? */
+bool ticket_leads_to(struct tree *tree, pid_t tid, const struct draft *draft);
 /* Has the thread been sent back just now? */
 bool ticket_is_left(struct tree *tree, pid_t tid);
 void ticket_drop(struct tree *tree, pid_t tid);

@@ -83,6 +83,20 @@ static struct ticket *ticket_of(struct tree *tree, pid_t tid)
 	return ticket;
 }
 
+int ticket_leave_to(struct tree *tree, pid_t tid, struct draft *draft, enum ticket_use use)
+{
+	struct place *place = place_create(draft->place->parent, draft->place->name);
+	int r = place ? ticket_leave(tree, tid, TICKET_ANY, use) : -ENOMEM;
+	if (r < 0) {
+		free(place);
+		return r;
+	}
+	tree->tickets->missed = place; /* good for no other name */
+	tree->tickets->draft = draft;
+	draft->pins++;
+	return 0;
+}
+
 bool ticket_take_back(struct tree *tree, const struct tree_caller *caller, int64_t version)
 {
 	tree_lock(tree);
@@ -98,6 +112,11 @@ bool ticket_is_left(struct tree *tree, pid_t tid)
 {
 	const struct ticket *ticket = ticket_of(tree, tid);
 	return ticket && clock_monotonic() - ticket->left < TICKET_ANY_SECONDS * NANOSECONDS;
+}
+
+bool ticket_leads_to(struct tree *tree, pid_t tid, const struct draft *draft)
+{
+	return ticket_is_left(tree, tid) && ticket_of(tree, tid)->draft == draft;
 }
 
 /*

@@ -140,8 +140,7 @@ static bool same_process(pid_t a, pid_t b)
 	return a == b || caller_process(a) == caller_process(b);
 }
 
-/* A module that is being written for the first time is there for its writer only. */
-static bool draft_is_visible(const struct draft *draft, const struct tree_caller *caller)
+bool draft_is_for(const struct draft *draft, const struct tree_caller *caller)
 {
 	return draft->state == DRAFT_LOCAL || draft->kind != STORE_MODULE ||
 	       same_process(draft->maker, caller->tid);
@@ -156,7 +155,8 @@ static bool lookup_named(struct tree *tree, const struct tree_caller *caller, in
 {
 	tree_lock(tree);
 	struct draft *draft = draft_find_name(tree, parent, name);
-	bool visible = draft && draft_is_visible(draft, caller);
+	bool visible =
+		draft && (draft_is_for(draft, caller) || ticket_leads_to(tree, caller->tid, draft));
 	if (visible)
 		draft_entry(draft, ret_entry);
 	tree_unlock(tree);
