@@ -4,12 +4,26 @@
  * the GIL. A call from within a batch (a module's body or a hook that polls) does nothing.
  *
  * A body may wait for another thread: for one that it has started, or for a lock. So who polls waits
- * for a batch only for a moment, and who wants a certain module in effect waits until the batch is
- * over, but not if the batch may have started the thread.
+ * for a batch only for a moment, and who wants a certain module in effect waits longer, but not for ever, and not
+ * if the batch may have started the thread.
  */
 #include "batch.h"
 
+#include <stdlib.h>
+
 #define POLL_MICROSECONDS 100000
+
+/* How long a call other than poll() waits. */
+static PY_TIMEOUT_T patience(void)
+{
+#ifdef PYMODHOST_FAULT_POINTS
+	const char *milliseconds = getenv("PYMODHOST_PATIENCE");
+
+	if (milliseconds)
+		return strtol(milliseconds, NULL, 10) * 1000;
+#endif
+	return 10 * 1000000;
+}
 
 static bool started_meanwhile(void)
 {
@@ -18,14 +32,14 @@ static bool started_meanwhile(void)
 
 static bool api_lock(bool brief)
 {
+	PY_TIMEOUT_T wait = brief ? POLL_MICROSECONDS : patience();
 	PyLockStatus got;
 
 	if (PyThread_acquire_lock(engine->lock, NOWAIT_LOCK))
 		return true;
 	if (!brief && started_meanwhile())
 		return false;
-	Py_BEGIN_ALLOW_THREADS got =
-		PyThread_acquire_lock_timed(engine->lock, brief ? POLL_MICROSECONDS : -1, 0);
+	Py_BEGIN_ALLOW_THREADS got = PyThread_acquire_lock_timed(engine->lock, wait, 0);
 	Py_END_ALLOW_THREADS return got == PY_LOCK_ACQUIRED;
 }
 
@@ -56,8 +70,7 @@ static PyObject *api_leave(struct report *report)
 static void report_refusal(struct report *report)
 {
 	PyErr_SetString(PyExc_RuntimeError,
-		"another thread's reload runs, which may have started this thread and wait for it: "
-		"nothing was done");
+		"another thread's reload runs, which may wait for this thread: nothing was done");
 	if (report_add_error(report, engine->empty) < 0)
 		PyErr_Clear();
 }

@@ -79,6 +79,17 @@ static size_t records_that_go(struct batch *batch, struct record **records)
 	return count;
 }
 
+/* Where a commit failed after it (no memory is left), it isn't called again for the version that stayed. */
+static void record_call_unload(struct batch *batch, struct record *record)
+{
+	PyObject *name = record->told ? NULL : PyUnicode_FromString(record->name);
+
+	record->told = true;
+	if (name)
+		hooks_unload(batch->report, name, PyModule_GetDict(record->module));
+	Py_XDECREF(name);
+}
+
 /* Those that were imported last go first. */
 static int batch_call_unload(struct batch *batch)
 {
@@ -91,13 +102,8 @@ static int batch_call_unload(struct batch *batch)
 		return -1;
 	}
 	qsort(records, count, sizeof(struct record *), later_first);
-	for (size_t i = 0; i < count; i++) {
-		PyObject *name = PyUnicode_FromString(records[i]->name);
-
-		if (name)
-			hooks_unload(batch->report, name, PyModule_GetDict(records[i]->module));
-		Py_XDECREF(name);
-	}
+	for (size_t i = 0; i < count; i++)
+		record_call_unload(batch, records[i]);
 	free(records);
 	return 0;
 }
@@ -222,7 +228,7 @@ static int batch_run(struct batch *batch, PyObject *changed, PyObject *deleted)
 	if (batch_add_deleted(batch, deleted) < 0 || batch_build(batch, changed) < 0 ||
 		batch_run_bodies(batch) < 0)
 		return -1;
-	if (batch_call_unload(batch) < 0 || previous_save(batch) < 0)
+	if (commit_settle(batch) < 0 || batch_call_unload(batch) < 0 || previous_save(batch) < 0)
 		return -1;
 	return commit_apply(batch);
 }

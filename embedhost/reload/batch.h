@@ -282,6 +282,7 @@ int weak_match(struct batch *batch, PyObject *young);
 void weak_finish(struct batch *batch, PyObject *young); /* after the last step that can fail */
 
 /* commit.c */
+int commit_settle(struct batch *batch); /* what could stand against it, before any hook runs */
 int commit_apply(struct batch *batch);
 /* The namespace of a module's package (borrowed) and its name there; NULL if it has none. */
 PyObject *parent_dict(PyObject *name, PyObject **ret_tail);

@@ -203,13 +203,20 @@ static int member_yield(struct batch *batch, struct member *member)
 	return PyDict_DelItem(batch->added, member->name);
 }
 
+int commit_settle(struct batch *batch)
+{
+	for (struct member *member = batch->members; member; member = member->hh.next)
+		if (member_yield(batch, member) < 0)
+			return -1;
+	return 0;
+}
+
 static int commit_steps(struct batch *batch, PyObject *young)
 {
 	struct member *member;
 
-	for (member = batch->members; member; member = member->hh.next)
-		if (member_yield(batch, member) < 0)
-			return -1;
+	if (commit_settle(batch) < 0)
+		return -1;
 
 	/* Bases before what derives from them. */
 	HASH_SORT(batch->members, by_turn);
@@ -256,7 +263,7 @@ static int record_update(struct batch *batch, struct member *member)
 	record_set(&record->defined, Py_NewRef(member->defined));
 	record_set(&record->inner_names, Py_NewRef(member->inner_names));
 	record->stamp = member->stamp;
-	record->gone = record->moved = false;
+	record->gone = record->moved = record->told = false;
 	record->version++;
 	if (record_set_path(record, member->path) < 0)
 		return -1;

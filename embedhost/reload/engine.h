@@ -55,6 +55,7 @@ struct record {
 	uint64_t version;  /* successful runs of the body */
 	uint64_t order;    /* of the first run's begin: when Python would run it */
 	uint64_t ended;    /* of its end: since when its package has it */
+	bool told;         /* __unload__() of the version in effect has been called */
 	bool main;         /* runs as __main__ under its own name too */
 	struct record *twin; /* the next one that was loaded from the same file */
 	UT_hash_handle hh, hh_path;

@@ -339,6 +339,42 @@ class Unload(HostCase):
             eq(sys.log, [('unload', 1, 1)])
         """)
 
+    def test_it_is_not_called_when_another_thread_is_importing_what_the_batch_imports_first(self):
+        self.hooked("""
+            import threading
+            write({'m': SOURCE.format(1), 'n': 'import sys\\nsys.running()'})
+            import m
+            go, inside, leave = threading.Event(), threading.Event(), threading.Event()
+            main = threading.current_thread()
+            sys.running = lambda: threading.current_thread() is main or (inside.set(), leave.wait(10))
+            sys.start = lambda: (go.set(), inside.wait(10))
+            thread = threading.Thread(target=lambda: (go.wait(), __import__('n')))
+            thread.start()
+            write('m', SOURCE.format(2) + '\\n        import n; sys.start()')
+            bad('another thread is importing')
+            eq((sys.log, m.V), ([], 1))
+            leave.set()
+            thread.join()
+            good('m')
+            eq(sys.log, [('unload', 1, 1)])
+        """)
+
+    def test_it_is_called_once_where_there_was_no_memory_for_the_commit_that_followed(self):
+        self.hooked("""
+            import os
+            write('m', SOURCE.format(1))
+            import m
+            for v in (2, 3):
+                os.environ['PYMODHOST_FAIL_STEP'] = '0'
+                write('m', SOURCE.format(v))
+                bad('MemoryError')
+                eq(m.V, v - 1)
+                del os.environ['PYMODHOST_FAIL_STEP']
+                write('m', SOURCE.format(v) + '\\n')
+                good('m')
+                eq((m.V, sys.log), (v, [('unload', n, n) for n in range(1, v)]))
+        """)
+
 
 class Reload(HostCase):
     """__reload__(previous) is called after the commit, with the old version's globals as a mapping."""

@@ -353,6 +353,20 @@ class Free(HostCase):
             eq((m.X, sys.ran, list(reports[0].reloaded)), (1, 2, ['n']))
         """)
 
+    def test_a_body_that_waits_for_an_older_thread_that_reloads_gets_it_back_with_an_error(self):
+        self.host("""
+            import os, threading
+            os.environ['PYMODHOST_PATIENCE'] = '300'
+            write('m', 'X = 1')
+            import m
+            sys.go, reports = threading.Event(), []
+            sys.thread = threading.Thread(target=lambda: (sys.go.wait(), reports.append(pymodhost.reload('m'))))
+            sys.thread.start()
+            write('m', 'import sys; sys.go.set(); sys.thread.join(); X = 2')
+            good('m')
+            eq((m.X, ['which may wait for this thread' in str(error) for error in reports[0].errors]), (2, [True]))
+        """)
+
     def test_a_poll_in_another_thread_than_the_main_one(self):
         self.host("""
             import threading
