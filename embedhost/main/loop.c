@@ -5,26 +5,18 @@
  * A tick that comes late is not made up for: the next is due one period after it.
  */
 #include "main.h"
+#include "../watch/clock.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 /* Until the deadline, or a change or a signal before it. */
 static void wait_until(double deadline, int fd)
 {
 	struct pollfd waited = {.fd = fd, .events = POLLIN};
-	double left = deadline - now();
+	double left = deadline - clock_seconds();
 	struct timespec time;
 
 	if (left <= 0)
@@ -63,7 +55,7 @@ static bool tick(struct pymodhost *host, const char *module, int *ret_status)
 
 static int ticking(struct pymodhost *host, const struct options *options)
 {
-	double period = 1 / options->hz, due = now();
+	double period = 1 / options->hz, due = clock_seconds();
 	int status = 0, fd = pymodhost_fd(host);
 
 	signals_set_ticking(true);
@@ -73,11 +65,11 @@ static int ticking(struct pymodhost *host, const struct options *options)
 		if (signals_take_reload())
 			pymodhost_reload_all(host, NULL);
 		pymodhost_poll(host, NULL); /* what failed was told as an event */
-		if (now() < due) {
+		if (clock_seconds() < due) {
 			wait_until(due, fd);
 			continue;
 		}
-		due = due + period > now() ? due + period : now() + period;
+		due = due + period > clock_seconds() ? due + period : clock_seconds() + period;
 		if (tick(host, options->module, &status))
 			break;
 	}

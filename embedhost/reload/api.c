@@ -8,6 +8,7 @@
  * if the batch may have started the thread.
  */
 #include "batch.h"
+#include "../watch/clock.h"
 
 #include <stdlib.h>
 
@@ -58,7 +59,7 @@ static bool api_enter(bool brief)
 
 static PyObject *api_leave(struct report *report)
 {
-	report->seconds = monotonic_seconds() - report->seconds;
+	report->seconds = clock_seconds() - report->seconds;
 	report_deliver(report);
 	PyErr_SetHandledException(engine->handled);
 	Py_CLEAR(engine->handled);
@@ -272,7 +273,7 @@ PyObject *engine_run(PyObject *text, PyObject *filename)
 		PyErr_Clear();
 	Py_XDECREF(result);
 	Py_CLEAR(report->events);
-	report->seconds = monotonic_seconds() - report->seconds;
+	report->seconds = clock_seconds() - report->seconds;
 	return (PyObject *)report;
 }
 

@@ -207,6 +207,4 @@ void overlay_end(struct batch *batch);
 PyObject *overlay_find(struct batch *batch, PyObject *modules, PyObject *name);
 extern PyTypeObject Overlay_Type;
 
-double monotonic_seconds(void);
-
 #endif

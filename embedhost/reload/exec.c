@@ -7,6 +7,7 @@
  * the importer gets the half-run scratch module, as Python's own import would give it.
  */
 #include "batch.h"
+#include "../watch/clock.h"
 
 static PyObject *module_create(PyTypeObject *type, PyObject *name)
 {
@@ -127,14 +128,14 @@ static int body_note(struct member *member)
 
 int member_run(struct batch *batch, struct member *member)
 {
-	double start = monotonic_seconds();
+	double start = clock_seconds();
 
 	member->state = MEMBER_RUNNING;
 	if (body_run(member) < 0 || body_note(member) < 0) {
 		member->state = MEMBER_FAILED;
 		return batch_fail(batch, member->name);
 	}
-	member->seconds = monotonic_seconds() - start;
+	member->seconds = clock_seconds() - start;
 	member->state = MEMBER_DONE;
 	member->turn = ++batch->finished;
 	if (member->kind == MEMBER_RUNS && PyList_Append(batch->report->reloaded, member->name) < 0)

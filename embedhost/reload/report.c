@@ -3,6 +3,7 @@
  * What Python sees of a batch: Report, Error, Event. Plain values, nothing of the engine's inside.
  */
 #include "engine.h"
+#include "../watch/clock.h"
 
 #include <structmember.h>
 
@@ -146,7 +147,7 @@ struct report *report_create(void)
 
 	if (!report)
 		return NULL;
-	report->seconds = monotonic_seconds();
+	report->seconds = clock_seconds();
 	report->changed = PyList_New(0);
 	report->reloaded = PyList_New(0);
 	report->unloaded = PyList_New(0);

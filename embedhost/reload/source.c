@@ -24,14 +24,6 @@
 /* Longer than any kernel's tick of file times (10 ms at 100 Hz), with a margin for a late clock. */
 #define RACY_NS INT64_C(50000000)
 
-double monotonic_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static int64_t time_ns(const struct timespec *t)
 {
 	return (int64_t)t->tv_sec * NANOSECONDS + t->tv_nsec;

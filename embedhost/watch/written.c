@@ -4,11 +4,11 @@
  * that is kept open (a log, an editor that never closes) has to be taken as it is after a while.
  */
 #include "written.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uthash.h>
 
 #define LEFT_OPEN_SECONDS 0.5
@@ -19,14 +19,6 @@ struct written_file {
 	bool structure; /* it is new */
 	UT_hash_handle hh;
 };
-
-static double now_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static void written_forget(struct written *written, struct written_file *file)
 {
@@ -55,7 +47,7 @@ int written_add(struct written *written, const char *path, bool structure)
 		free(file);
 		return -ENOMEM;
 	}
-	file->since = now_seconds();
+	file->since = clock_seconds();
 	file->structure = structure;
 	HASH_ADD_KEYPTR(hh, written->files, file->path, strlen(file->path), file);
 	return 0;
@@ -76,7 +68,7 @@ bool written_remove(struct written *written, const char *path)
 int written_take_old(struct written *written, const struct watch_sink *sink)
 {
 	struct written_file *file, *next;
-	double before = now_seconds() - LEFT_OPEN_SECONDS;
+	double before = clock_seconds() - LEFT_OPEN_SECONDS;
 	int result = 0;
 
 	HASH_ITER (hh, written->files, file, next)
