@@ -7,7 +7,9 @@
  * published in the wal-index (a mapped page, which makes no event), so that one look after it is
  * mostly too early: after an event we look every 100 us for 10 ms, then for two seconds whenever a tenth more time has
  * passed, for a commit whose fsync takes long. When nothing happens we sleep; one look in 30 s is the net
- * under a lost event. The database's files are never opened other than through SQLite: closing any
+ * under a lost event. Where the event may be of a commit of our own (the writer publishes those by himself, or wakes us) and
+ * only perhaps of another one, we look after a millisecond, and each time whenever as much time again has passed: in a burst
+ * of saves looks at a high rate would only take the writer's time, and SQLite's locks within the process. The database's files are never opened other than through SQLite: closing any
  * descriptor of one would drop SQLite's POSIX locks. A database that is replaced by another file is an error as long as it is.
  *
  * A watch belongs to one thread at a time; no lock.
@@ -32,12 +34,14 @@
 #define SECOND (1000 * MS)
 #define HOT_TIME (10 * MS) /* how long after an event to look often */
 #define HOT_PERIOD (100 * US)
+#define OWN_PERIOD (1 * MS)         /* the first look after an event that may be our own */
 #define UNSETTLED_TIME (2 * SECOND) /* how long after an event to look now and then */
 #define UNSETTLED_PART 10           /* one look in this part of the time that has passed */
 #define IDLE_PERIOD (30 * SECOND)
 
 struct sqlite_watch {
 	struct store_watch watch;
+	const struct store *store;
 	sqlite3 *handle;
 	sqlite3_stmt *data_version;
 	int64_t seen;
@@ -45,6 +49,8 @@ struct sqlite_watch {
 	char *path, *log_name;         /* the database; the file name of its log */
 	bool displaced;                /* something happened to the database's name */
 	int64_t last_event, last_look; /* monotonic, ns */
+	uint64_t commits;              /* the store's, when it was drained last */
+	bool own;                      /* the last event may be of one of those */
 };
 
 static int64_t monotonic_now(void)
@@ -115,6 +121,7 @@ int sqlite_watch_create(struct store *store, struct store_watch **ret_watch)
 	if (!watch)
 		return store_fail(-ENOMEM, "out of memory");
 	watch->watch.engine = &sqlite_engine;
+	watch->store = store;
 	watch->fd = -1;
 	int err = -ENOMEM;
 	watch->path = strdup(store->url);
@@ -179,24 +186,42 @@ static bool drain_events(struct sqlite_watch *watch)
 	return relevant;
 }
 
+/* Notes events that have just been drained. Whoever has the lock to write has it alone: a commit of our own may be it. */
+static void note_events(struct sqlite_watch *watch)
+{
+	uint64_t commits = store_commits(watch->store);
+	watch->own = commits % 2 || commits != watch->commits;
+	watch->commits = commits;
+	watch->last_event = monotonic_now();
+}
+
+/* How long it is from one look to the next, so long after an event. */
+static int64_t period_of(const struct sqlite_watch *watch, int64_t age)
+{
+	if (!watch->last_event || age >= UNSETTLED_TIME)
+		return IDLE_PERIOD;
+	if (age >= HOT_TIME)
+		return age / UNSETTLED_PART;
+	if (!watch->own)
+		return HOT_PERIOD;
+	return age > OWN_PERIOD ? age : OWN_PERIOD;
+}
+
 /* How long to sleep until the next look. */
 static int64_t time_to_look(const struct sqlite_watch *watch, int64_t now)
 {
-	int64_t age = now - watch->last_event;
-	int64_t period = watch->last_event && age < HOT_TIME         ? HOT_PERIOD
-			 : watch->last_event && age < UNSETTLED_TIME ? age / UNSETTLED_PART
-								     : IDLE_PERIOD;
+	int64_t period = period_of(watch, now - watch->last_event);
 	int64_t left = watch->last_look + period - now;
 	return left > 0 ? left : 0;
 }
 
 /*
- * Sleeps; *ret_woken: by wake_fd. While we look often anyway, events don't wake us: a commit makes one for each page that it
+ * Sleeps; *ret_woken: by wake_fd. While we look soon anyway, events don't wake us: a commit makes one for each page that it
  * writes, before there is anything to see.
  */
 static int sleep_for(struct sqlite_watch *watch, int wake_fd, int64_t ns, bool *ret_woken)
 {
-	bool hot = ns <= HOT_PERIOD;
+	bool hot = ns <= (watch->own ? OWN_PERIOD : HOT_PERIOD);
 	struct pollfd fds[] = {
 		{.fd = wake_fd, .events = POLLIN}, {.fd = watch->fd, .events = POLLIN}};
 	struct timespec ts = {.tv_sec = ns / SECOND, .tv_nsec = ns % SECOND};
@@ -205,7 +230,7 @@ static int sleep_for(struct sqlite_watch *watch, int wake_fd, int64_t ns, bool *
 		return store_fail(-errno, "poll: %s", strerror(errno));
 	*ret_woken = n > 0 && fds[0].revents;
 	if ((hot || (n > 0 && fds[1].revents)) && drain_events(watch))
-		watch->last_event = monotonic_now();
+		note_events(watch);
 	return 0;
 }
 
