@@ -64,6 +64,22 @@ def put_all(database, rows):
             connection.execute('UPDATE module SET source = ? WHERE name = ?', (source, name))
 
 
+def transact(database, *statements):
+    with contextlib.closing(sqlite3.connect(database.path, timeout=10)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def parts(text):
+    """The contents in a file `at/GENERATION.changed`, by their paths."""
+    found = {}
+    while text:
+        head, text = text.split(b'\n', 1)
+        size, path = head.split(b' ', 1)
+        found[path.decode()], text = text[:int(size)], text[int(size):]
+    return found
+
+
 class ControlDirectoryTest(TestCase):
     def test_it_is_hidden_and_can_be_opened_by_name(self):
         mnt = self.mount({'a': 'V = 1\n'})
@@ -322,6 +338,24 @@ class AtTest(TestCase):
         self.assertEqual(os.listdir(mnt.control / 'at'), [str(last)])
         for number in (last - 1, last + 1):
             self.assertEqual(refused(os.stat, mnt.control / f'at/{number}'), 'ENOENT')
+
+    def test_what_a_generation_changed_is_in_one_piece(self):
+        mnt = self.mount({'a': 'V = 1\n', 'b': 'V = 1\n', 'gone': 'V = 1\n', 'pkg.c': 'V = 1\n', 'same': ''})
+        path = mnt.path / 'data.txt'
+        publish(mnt, lambda: path.write_text('no module\n'))
+        publish(mnt, lambda: transact(
+            mnt.database, "UPDATE module SET source = 'V = 22' || char(10) WHERE name IN ('a', 'pkg.c')",
+            "UPDATE module SET source = 'V = 3' WHERE name = 'gone'", "DELETE FROM module WHERE name = 'gone'",
+            "UPDATE module SET name = 'moved' WHERE name = 'b'", "UPDATE module SET source = '' WHERE name = 'a'",
+            "INSERT INTO module VALUES ('new', x'ff0a')"))
+        changed = mnt.control / f'at/{mnt.generation()}.changed'
+        self.assertEqual(parts(changed.read_bytes()), {
+            'a.py': b'', 'moved.py': b'V = 1\n', 'new.py': b'\xff\n', 'pkg/c.py': b'V = 22\n'})
+        # It may hold what not everybody may read.
+        status = os.stat(changed)
+        self.assertEqual((stat.S_IMODE(status.st_mode), status.st_uid), (0o400, os.stat(mnt.path).st_uid))
+        for name in ('0.changed', '.changed', f'{mnt.generation() - 1}.changed', f'{mnt.generation()}.changed.changed'):
+            self.assertEqual(refused(os.stat, mnt.control / 'at' / name), 'ENOENT', name)
 
     def test_a_transaction_of_50_rows_is_never_seen_in_part(self):
         names = [f'm{i:02}' for i in range(50)]

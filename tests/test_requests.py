@@ -1,13 +1,26 @@
 """What the kernel asks the daemon for, and what it gets without asking."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import threading
 from collections import Counter
 
-from tests.support import TestCase, wait_until
+from tests.support import PYMODHOST, Process, TestCase, wait_until
 
 LARGE = b'# a line that is repeated\n' * 20_000  # more than the daemon gives unasked
+
+MANY = 40
+HOST = f'''
+import sys, time
+import pymodhost
+modules = [__import__(f'm{{number}}') for number in range({MANY})]
+open(sys.argv[1], 'w').close()
+while any(module.V != 2 for module in modules):
+    time.sleep(0.01)
+    pymodhost.poll()
+'''
 
 
 class RequestsTest(TestCase):
@@ -40,6 +53,19 @@ class RequestsTest(TestCase):
         path = f'.pymodfs/at/{self.mnt.generation()}/a.py'
         for _ in range(2):
             self.assertEqual(self.asked(lambda: self.assertEqual((self.mnt.path / path).read_bytes(), b'V = 2\n'))[0], status[0])
+
+    def test_a_host_takes_up_a_batch_without_opening_each_module(self):
+        self.mnt = self.mount({f'm{number}': 'V = 1\n' for number in range(MANY)}, 'echo=off')
+        script, ready = self.dir / 'script.py', self.dir / 'ready'
+        script.write_text(HOST)
+        host = self.process(Process(PYMODHOST, '--path', self.mnt.path, script, ready))
+        wait_until(ready.exists, 20, 'the host')
+        before = self.requests()['open']
+        with contextlib.closing(sqlite3.connect(self.mnt.database.path, timeout=10)) as connection, connection:
+            connection.execute("UPDATE module SET source = 'V = 2'")
+        wait_until(lambda: host.status is not None, 20, 'the new code')
+        self.assertEqual(host.status, 0)
+        self.assertLess(self.requests()['open'] - before, MANY // 2)
 
     def test_what_is_saved_and_what_others_commit_is_read_anew(self):
         self.mnt = self.mount({'a': 'V = 1\n'})

@@ -23,6 +23,8 @@
 #define NANOSECONDS INT64_C(1000000000)
 /* Longer than any kernel's tick of file times (10 ms at 100 Hz), with a margin for a late clock. */
 #define RACY_NS INT64_C(50000000)
+/* Of a batch with as many files the rest is asked for in one piece: that takes as long as two files. */
+#define SINGLES_MAX 4
 
 static int64_t time_ns(const struct timespec *t)
 {
@@ -119,10 +121,13 @@ struct reading {
 };
 
 static struct reading *readings;
+static unsigned int singles; /* files that were opened one by one since the last look */
 
 void source_forget_batch(void)
 {
 	struct reading *reading, *next;
+
+	singles = 0;
 
 	HASH_ITER (hh, readings, reading, next) {
 		HASH_DEL(readings, reading);
@@ -145,19 +150,84 @@ static void reading_keep(const char *path, const struct source *source)
 	HASH_ADD_KEYPTR(hh, readings, reading->path, strlen(reading->path), reading);
 }
 
-static int source_read_at(const char *path, struct source *ret_source)
+static struct reading *reading_find(const char *path)
 {
 	struct reading *reading;
 
 	HASH_FIND_STR(readings, path, reading);
+	return reading;
+}
+
+/* There is no stamp that could be compared: the bytes decide. */
+static void reading_keep_part(const char *path, const char *text, size_t size)
+{
+	struct source source = {.stamp.racy = true};
+
+	if (reading_find(path))
+		return;
+	source.bytes = PyBytes_FromStringAndSize(text, (Py_ssize_t)size);
+	if (source.bytes)
+		reading_keep(path, &source);
+	else
+		PyErr_Clear(); /* it is read once more */
+	Py_XDECREF(source.bytes);
+}
+
+/* Each is a line `SIZE PATH` and so many bytes. top: what the paths are below of. */
+static void readings_keep_all(const char *top, const char *text, size_t left)
+{
+	char path[PATH_MAX], *name;
+	const char *line;
+	size_t size;
+
+	while ((line = memchr(text, '\n', left))) {
+		size = strtoull(text, &name, 10);
+		left -= (size_t)(line + 1 - text);
+		if (*name != ' ' || size > left)
+			return;
+		if (snprintf(path, sizeof(path), "%s/%.*s", top, (int)(line - name - 1), name + 1) <
+			(int)sizeof(path))
+			reading_keep_part(path, line + 1, size);
+		text = line + 1 + size;
+		left -= size;
+	}
+}
+
+/* What a mount may tell in one piece; where it doesn't, each file is read by itself. */
+static void source_read_changed(const char *path)
+{
+	char where[PATH_MAX];
+	struct source source;
+
+	if (!watch_changed_path(engine->watch, path, where, sizeof(where)))
+		return;
+	if (source_read(where, &source) < 0) {
+		PyErr_Clear();
+		return;
+	}
+	where[strlen(where) - strlen(WATCH_CHANGED)] = '\0';
+	readings_keep_all(
+		where, PyBytes_AS_STRING(source.bytes), (size_t)PyBytes_GET_SIZE(source.bytes));
+	Py_DECREF(source.bytes);
+}
+
+/* path is what `where` is of. */
+static int source_read_at(const char *where, const char *path, struct source *ret_source)
+{
+	struct reading *reading = reading_find(where);
+
+	if (!reading && ++singles == SINGLES_MAX) {
+		source_read_changed(path);
+		reading = reading_find(where);
+	}
 	if (reading) {
 		*ret_source = reading->source;
 		Py_INCREF(ret_source->bytes);
 		return 0;
 	}
-	if (source_read(path, ret_source) < 0)
+	if (source_read(where, ret_source) < 0)
 		return -1;
-	reading_keep(path, ret_source);
+	reading_keep(where, ret_source);
 	return 0;
 }
 
@@ -167,7 +237,7 @@ int source_read_batch(const char *path, struct source *ret_source)
 	char buffer[PATH_MAX];
 	const char *where = watch_read_path(engine->watch, path, buffer, sizeof(buffer));
 
-	if (where != path && source_read_at(where, ret_source) == 0)
+	if (where != path && source_read_at(where, path, ret_source) == 0)
 		return 0;
 	PyErr_Clear(); /* history doesn't reach back that far, or knows no such file */
 	return source_read(path, ret_source);

@@ -291,14 +291,24 @@ bool watch_is_lost(const struct watch *watch, const char *path)
 	return mount && mount->fd < 0;
 }
 
+/* at/GENERATION of the mount that the path is below, and what follows. False: it is below none, or it doesn't fit. */
+static bool print_at(const struct mount *mount, const char *rest, char *buffer, size_t size)
+{
+	if (!mount || mount->fd < 0 || !mount->number)
+		return false;
+	return snprintf(buffer, size, "%s/.pymodfs/at/%llu%s", mount->dir,
+		       (unsigned long long)mount->generation, rest) < (int)size;
+}
+
 const char *watch_read_path(const struct watch *watch, const char *path, char *buffer, size_t size)
 {
 	const struct mount *mount = mount_of(watch, path);
+	const char *rest = mount ? path + strlen(mount->dir) : "";
 
-	if (!mount || mount->fd < 0 || !mount->number)
-		return path;
-	if (snprintf(buffer, size, "%s/.pymodfs/at/%llu%s", mount->dir,
-		    (unsigned long long)mount->generation, path + strlen(mount->dir)) >= (int)size)
-		return path;
-	return buffer;
+	return print_at(mount, rest, buffer, size) ? buffer : path;
+}
+
+bool watch_changed_path(const struct watch *watch, const char *path, char *buffer, size_t size)
+{
+	return print_at(mount_of(watch, path), WATCH_CHANGED, buffer, size);
 }

@@ -59,6 +59,9 @@ bool watch_is_lost(const struct watch *watch, const char *path);
 /* Where to read a file so that all reads since the last watch_take() see one state: below a mount
  * its at/GENERATION, else the path itself. Returns path or buffer. */
 const char *watch_read_path(const struct watch *watch, const char *path, char *buffer, size_t size);
+#define WATCH_CHANGED ".changed"
+/* The file in which the mount has what its at/GENERATION brought, in one piece: at/GENERATION.changed. */
+bool watch_changed_path(const struct watch *watch, const char *path, char *buffer, size_t size);
 
 /* ---- for the files of this room ---- */
 

@@ -2,7 +2,8 @@
 /*
  * control.c - requests for the control directory (docs/control-directory.md). Read-only.
  *
- * `generation` and `status` are made when they are opened and have no size that stat could tell: they are read directly. A
+ * `generation`, `status` and what a generation changed are made when they are opened and have no size that stat could tell: they
+ * are read directly. A
  * version's content is read when it is opened and stays in the kernel's cache.
  */
 #include "control.h"
@@ -154,6 +155,8 @@ static int fill_file(
 		return control_print_status(control, &file->text, &file->size);
 	case CONTROL_FEED:
 		return control_stream_create(control, &file->stream);
+	case CONTROL_CHANGED:
+		return control_print_changed(control, node->number, &file->text, &file->size);
 	case CONTROL_VERSION:
 		error = store_read(control->mount->reader, node->number, &data, &file->size);
 		file->text = error ? NULL : data;

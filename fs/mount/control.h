@@ -23,6 +23,7 @@ enum control_kind {
 	CONTROL_AT_DIR,      /* a directory at a generation */
 	CONTROL_HISTORY_DIR, /* a path that has, or had, something, or may */
 	CONTROL_VERSION,     /* a version's content, below either of these */
+	CONTROL_CHANGED,     /* what a generation changed */
 };
 
 /* An inode that the kernel knows. The first six always exist, the others as long as the kernel counts look-ups. */
@@ -96,6 +97,10 @@ void control_stat_node(struct mount *mount, const struct store_node *node, struc
 /* Finds a name in a directory. *ret_node has one more look-up; -ENOENT. */
 int control_at_look_up(struct control *control, const struct control_node *dir, const char *name,
 	struct control_node **ret_node);
+/* Is it the name of what a generation changed? */
+bool control_is_changed_name(const char *name, int64_t *ret_generation);
+int control_changed_look_up(
+	struct control *control, int64_t generation, struct control_node **ret_node);
 int control_history_look_up(struct control *control, const struct control_node *dir,
 	const char *name, struct control_node **ret_node);
 /* Adds the entries of a directory. */
@@ -118,6 +123,8 @@ void control_readdirplus(
 int control_print_generation(struct control *control, char **ret_text, size_t *ret_size);
 int control_print_status(
 	struct control *control, char **ret_text, size_t *ret_size); /* control_status.c */
+int control_print_changed(struct control *control, int64_t generation, char **ret_text,
+	size_t *ret_size); /* control_changed.c */
 
 /* The feed (control_feed.c). */
 int control_stream_create(struct control *control, struct control_stream **ret_stream);

@@ -50,6 +50,9 @@ int control_at_look_up(struct control *control, const struct control_node *dir, 
 	char path[PATH_MAX];
 	struct store_node node;
 	struct stat attr;
+	int64_t generation;
+	if (dir->kind == CONTROL_AT && control_is_changed_name(name, &generation))
+		return control_changed_look_up(control, generation, ret_node);
 	if (dir->kind == CONTROL_AT)
 		return look_up_generation(control, name, ret_node);
 	int error = control_join(path, dir->path, name);

@@ -135,7 +135,8 @@ void control_get_attr(struct control *control, const struct control_node *node,
 	struct stat *ret_attr, bool *ret_lasting)
 {
 	*ret_attr = node->attr;
-	bool fixed = node->kind == CONTROL_VERSION || node->kind == CONTROL_AT_DIR;
+	bool fixed = node->kind == CONTROL_VERSION || node->kind == CONTROL_AT_DIR ||
+		     node->kind == CONTROL_CHANGED;
 	*ret_lasting = fixed || node->kind == CONTROL_ROOT || node->kind == CONTROL_AT;
 	if (node->kind == CONTROL_AT)
 		atomic_store(&control->at_known, true);
