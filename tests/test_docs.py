@@ -1,5 +1,6 @@
 """The pages for people are right where a program can tell: links, commands, options, files, names of tables."""
 
+import ast
 import re
 import sqlite3
 import unittest
@@ -35,6 +36,16 @@ def commands(text, program):
     """Command lines of a program in blocks and spans of code, each up to what ends it."""
     lines = re.findall(rf'(?:`|^ {{4}}|^\$ |&& |\| |; ){program} +([^`\n|;&#]*)', text, re.MULTILINE)
     return [line.strip() for line in lines]
+
+
+def is_test(words):
+    """Whether FILE, FILE.CLASS or FILE.CLASS.TEST, perhaps in a folder, is one of ours."""
+    index = next(i for i, word in enumerate(words) if word.startswith('test_'))
+    path = (TOP / 'tests').joinpath(*words[:index + 1]).with_suffix('.py')
+    nodes = ast.parse(path.read_text()).body if path.exists() else []
+    for word in words[index + 1:]:
+        nodes = next((node.body for node in nodes if getattr(node, 'name', None) == word), [])
+    return nodes != []
 
 
 def long_help(*command):
@@ -129,6 +140,11 @@ class CommandsTest(TestCase):
         header = (TOP / 'embedhost/pymodhost.h').read_text()
         self.assertIn('pymodhost_poll', named)
         self.assertEqual([name for name in sorted(named) if not re.search(rf'\b{name}\(', header)], [])
+
+    def test_every_test_that_a_page_names_is_there(self):
+        named = set(re.findall(r'`(?:tests\.)?((?:host\.)?test_\w+(?:\.\w+)*)`', text_of_all()))
+        self.assertGreater(len(named), 100)
+        self.assertEqual([name for name in sorted(named) if not is_test(name.split('.'))], [])
 
     def test_the_programs_say_their_version(self):
         version = re.search(r"version: '([^']+)'", (TOP / 'meson.build').read_text())[1]

@@ -307,6 +307,11 @@ def change_module(random, position, items, modules):
     return items
 
 
+def unloadable(module, items):
+    """What is loaded anew comes after the others, which decides what a star import of a package gets."""
+    return '.' not in module and not any(kind == 'star' and '.' in (other or '') for kind, _, _, other, _ in items)
+
+
 def generate(random):
     """Batches: each a dict of modules to items, and what to 'do' besides; the first is the program."""
     state = {}
@@ -326,8 +331,8 @@ def generate(random):
             batch[broken] = state[broken] = [*state[broken], item]
         elif random.random() < 0.4:
             what = random.choice(['reload', 'unload', 'run'])
-            # What is loaded anew comes after the others, which decides what a star import of a package gets.
-            batch['do'] = [[what, plain_name(random.choice([m for m in MODULES if what != 'unload' or '.' not in m]))]]
+            names = [m for m in MODULES if what != 'unload' or unloadable(m, state[m])]
+            batch['do'] = [[what, plain_name(random.choice(names))]]
         batches.append(batch)
     return batches
 
