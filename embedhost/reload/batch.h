@@ -226,7 +226,7 @@ bool class_names_layout(PyObject *name);
 extern PyTypeObject Bar_Type;
 
 /* earlier.c */
-int earlier_set(struct batch *batch, PyTypeObject *old); /* when all else of it is done */
+int earlier_set(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh); /* at last */
 
 /* frames.c */
 struct _PyInterpreterFrame;

@@ -361,7 +361,7 @@ static int become_find(struct batch *batch, PyTypeObject *old, PyTypeObject *fre
 	}
 	Py_DECREF(order);
 	if (result == 0)
-		result = earlier_set(batch, old);
+		result = earlier_set(batch, old, fresh);
 	PyType_Modified(old);
 	return result;
 }

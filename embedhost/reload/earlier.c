@@ -221,14 +221,14 @@ static PyMethodDef new_method = {
 	"__new__", (PyCFunction)(void (*)(void))earlier_new, METH_VARARGS | METH_KEYWORDS, NULL};
 
 /* A class that makes its instances itself makes them of the class that it is called for. */
-static int set_new(struct batch *batch, PyTypeObject *old)
+static int set_new(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
 	PyObject *name = PyUnicode_InternFromString("__new__"), *function = NULL;
 	newfunc call = earlier_call;
 	void *value;
 	int result = 0;
 
-	if (name && is_objects(old, "__new__") && old->tp_new == PyBaseObject_Type.tp_new) {
+	if (name && is_objects(fresh, "__new__") && old->tp_new == PyBaseObject_Type.tp_new) {
 		function = PyCFunction_New(&new_method, (PyObject *)old);
 		memcpy(&value, &call, sizeof(value));
 		result = function ? journal_dict_set(&batch->journal, old->tp_dict, name, function)
@@ -246,17 +246,24 @@ static int set_new(struct batch *batch, PyTypeObject *old)
 
 static PyMethodDef *subclasses_original;
 
-/* In the place of an earlier class stand those that derive from it. */
+static bool is_earlier_of(PyTypeObject *type, PyObject *other)
+{
+	return PyTuple_GET_SIZE(type->tp_mro) > 1 && PyTuple_GET_ITEM(type->tp_mro, 1) == other;
+}
+
+/* In the place of an earlier layout of the class itself stand those that derive from that. */
 static PyObject *subclasses(PyObject *self, PyObject *nothing)
 {
 	PyObject *list = subclasses_original->ml_meth(self, nothing);
 
 	for (Py_ssize_t i = list ? PyList_GET_SIZE(list) : 0; list && i > 0; i--) {
-		PyObject *item = PyList_GET_ITEM(list, i - 1), *below;
+		PyTypeObject *type = (PyTypeObject *)PyList_GET_ITEM(list, i - 1);
+		PyObject *below;
 
-		if (!is_earlier((PyTypeObject *)item))
+		if (!is_earlier(type))
 			continue;
-		below = subclasses(item, nothing);
+		below = is_earlier_of(type, self) ? subclasses((PyObject *)type, nothing)
+						  : PyList_New(0);
 		if (!below || PyList_SetSlice(list, i - 1, i, below) < 0)
 			Py_CLEAR(list);
 		Py_XDECREF(below);
@@ -298,12 +305,12 @@ static int set_descriptor(struct batch *batch, PyTypeObject *old, PyObject *desc
 	return result;
 }
 
-int earlier_set(struct batch *batch, PyTypeObject *old)
+int earlier_set(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
 	subclasses_hide();
-	if (set_new(batch, old) < 0)
+	if (set_new(batch, old, fresh) < 0)
 		return -1;
-	if (is_objects(old, "__class__") &&
+	if (is_objects(fresh, "__class__") &&
 		set_descriptor(batch, old, PyDescr_NewGetSet(old, &class_attribute)) < 0)
 		return -1;
 	return set_descriptor(batch, old, PyDescr_NewMethod(old, &reduce_method));

@@ -215,6 +215,25 @@ class Layouts(HostCase):
                 raises(TypeError, old.__new__)
         """)
 
+    def test_the_layouts_of_a_class_and_its_bases_in_other_modules_change(self):
+        self.host("""
+            base = 'class A:\\n  __slots__ = ("x", {})\\n  def __init__(self): self.x = 1; self.{} = 2\\n  def who(self): return ["A"]'
+            def derived(name, base):
+                return f'from {base.lower()} import {base}\\nclass {name}({base}):\\n  def who(self): return ["{name}", *super().who()]'
+            write({'a': base.format('"w"', 'w'), 'b': derived('B', 'A'), 'c': derived('C', 'B')})
+            import a, b, c
+            class D(c.C):
+                def who(self): return ['D', *super().who()]
+            old = a.A(), b.B(), c.C(), D()
+            for slot in ('y', 'z'):
+                write('a', base.format(f'"w", "{slot}"', slot))
+                good('a', 'b', 'c')
+                for n, x in enumerate(old, 1):
+                    eq((x.who(), [isinstance(x, k) for k in (a.A, b.B, c.C, D)]), (['A', 'B', 'C', 'D'][:n][::-1], [k < n for k in range(4)]))
+                    eq((type(x)().x, getattr(type(x)(), slot), type(type(x)())), (1, 2, (a.A, b.B, c.C, D)[n - 1]))
+                eq([k.__subclasses__() for k in (a.A, b.B, c.C)], [[b.B], [c.C], [D]])
+        """)
+
     def test_a_copy_or_pickle_of_an_instance_of_an_earlier_layout_is_one_of_the_new_class(self):
         self.host("""
             import copy, pickle
