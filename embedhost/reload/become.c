@@ -143,29 +143,34 @@ int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 
 /* ---- the old class as one that derives from the new one ---- */
 
-/* Its instances have no more memory than its base's, its slots, a dict and weak references. */
+/* Python code made it, and its instances have no more memory than its base's but for its slots, a dict and weak references. */
 static bool is_made_of_slots(PyTypeObject *type)
 {
 	PyObject *slots = ((PyHeapTypeObject *)type)->ht_slots;
-	Py_ssize_t words = 2 + (slots ? PyTuple_GET_SIZE(slots) : 0);
+	PyTypeObject *base = type->tp_base;
+	Py_ssize_t words = slots ? PyTuple_GET_SIZE(slots) : 0;
 
-	return type->tp_basicsize <=
-		       type->tp_base->tp_basicsize + words * (Py_ssize_t)sizeof(PyObject *) &&
-	       type->tp_itemsize == type->tp_base->tp_itemsize;
+	if (type->tp_weaklistoffset && !base->tp_weaklistoffset)
+		words++;
+	if (type->tp_itemsize && type->tp_dictoffset && !base->tp_dictoffset)
+		words++;
+	return type->tp_itemsize == base->tp_itemsize &&
+	       type->tp_basicsize == base->tp_basicsize + words * (Py_ssize_t)sizeof(PyObject *);
 }
 
 /* C code takes an instance of a class for what it is by the resolution order: no class may come in whose memory
  * the old instances don't have. Slots are a matter of bars. */
+static bool may_come_in(PyTypeObject *old, PyTypeObject *type)
+{
+	return PyType_IsSubtype(old->tp_base, type) ||
+	       (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) && is_made_of_slots(type));
+}
+
 static bool may_derive(PyTypeObject *old, PyTypeObject *fresh)
 {
-	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fresh->tp_mro); i++) {
-		PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(fresh->tp_mro, i);
-
-		if (PyType_IsSubtype(old->tp_base, type))
-			continue;
-		if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || !is_made_of_slots(type))
+	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fresh->tp_mro); i++)
+		if (!may_come_in(old, (PyTypeObject *)PyTuple_GET_ITEM(fresh->tp_mro, i)))
 			return false;
-	}
 	return true;
 }
 
@@ -269,13 +274,48 @@ static int become_set_orders_below(struct batch *batch, PyTypeObject *type)
 	return result;
 }
 
+/* By identity: a metaclass may have its own idea of what is equal. */
+static bool has_item(PyObject *sequence, PyObject *object)
+{
+	for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++)
+		if (PySequence_Fast_GET_ITEM(sequence, i) == object)
+			return true;
+	return false;
+}
+
+/* The class itself, what may come in of the new one's order, and the rest of its own. */
+static int become_set_order_beside(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
+{
+	PyObject *list = Py_BuildValue("[OO]", old, fresh), *order = NULL;
+	int result = list ? 0 : -1;
+
+	for (Py_ssize_t i = 1; result == 0 && i < PyTuple_GET_SIZE(fresh->tp_mro); i++) {
+		PyObject *type = PyTuple_GET_ITEM(fresh->tp_mro, i);
+
+		if (may_come_in(old, (PyTypeObject *)type) && !has_item(old->tp_mro, type))
+			result = PyList_Append(list, type);
+	}
+	for (Py_ssize_t i = 0; result == 0 && i < PyTuple_GET_SIZE(old->tp_mro); i++)
+		if (!has_item(list, PyTuple_GET_ITEM(old->tp_mro, i)))
+			result = PyList_Append(list, PyTuple_GET_ITEM(old->tp_mro, i));
+	if (result == 0)
+		order = PyList_AsTuple(list);
+	if (order)
+		result = journal_slot_set(&batch->journal, (PyObject *)old, &old->tp_mro, order);
+	Py_XDECREF(order);
+	Py_XDECREF(list);
+	return order && result == 0 ? become_set_orders_below(batch, old) : -1;
+}
+
 static int become_derive(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 {
 	bool derive = may_derive(old, fresh);
 
 	if (become_set_bases(batch, old, fresh, derive) < 0)
 		return -1;
-	if (!derive || become_set_order(batch, old) == 0)
+	if (!derive)
+		return become_set_order_beside(batch, old, fresh);
+	if (become_set_order(batch, old) == 0)
 		return 0;
 	if (!PyErr_ExceptionMatches(PyExc_TypeError))
 		return -1;

@@ -152,6 +152,33 @@ static int commit_hidden(struct batch *batch)
 	return result;
 }
 
+/* What an earlier version put there for itself goes, but not what a program did. */
+static PyObject *entry_of(struct member *member, PyObject *present)
+{
+	PyObject *stand_in = member->record ? member->record->stand_in : NULL;
+
+	if (member->replacement)
+		return member->replacement == Py_None ? present : member->replacement;
+	return stand_in && stand_in == present ? member->live : present;
+}
+
+static int commit_entry(struct batch *batch, struct member *member)
+{
+	PyObject *present = PyDict_GetItemWithError(engine->modules, member->name), *tail = NULL;
+	PyObject *entry = entry_of(member, present), *dict;
+	int result = 0;
+
+	if (entry == present)
+		return 0;
+	dict = parent_dict(member->name, &tail);
+	if (dict && tail && present && PyDict_GetItemWithError(dict, tail) == present)
+		result = journal_dict_set(&batch->journal, dict, tail, entry);
+	if (result == 0)
+		result = journal_dict_set(&batch->journal, engine->modules, member->name, entry);
+	Py_XDECREF(tail);
+	return result;
+}
+
 /* A module that takes itself out of sys.modules stays: whoever imports it next would get another
  * one beside it. */
 static int commit_modules(struct batch *batch)
@@ -168,9 +195,8 @@ static int commit_modules(struct batch *batch)
 	while (result == 0 && PyDict_Next(batch->added, &position, &name, &module))
 		result = journal_dict_set(&batch->journal, engine->modules, name, module);
 	for (member = batch->members; result == 0 && member; member = member->hh.next)
-		if (member->replacement && member->replacement != Py_None)
-			result = journal_dict_set(&batch->journal, engine->modules, member->name,
-				member->replacement);
+		if (member->kind != MEMBER_SHADOW)
+			result = commit_entry(batch, member);
 	return result;
 }
 
@@ -253,6 +279,11 @@ static int record_update(struct batch *batch, struct member *member)
 	if (!record && record_create(member->name, &record) < 0)
 		return -1;
 	record_set(&record->module, Py_NewRef(member->live));
+	if (member->kind == MEMBER_NEW)
+		record_set_stand_in(record, PyDict_GetItemWithError(engine->modules, member->name));
+	else
+		record_set_stand_in(
+			record, member->replacement == Py_None ? NULL : member->replacement);
 	if (record->code && holders_note(record, record->code) < 0)
 		return -1;
 	record_set(&record->source, Py_NewRef(member->bytes));

@@ -40,10 +40,11 @@ struct record {
 	char *name; /* key */
 	PyObject *module;
 	char *path;
-	PyObject *source;  /* bytes that the running version was compiled from */
-	PyObject *code;    /* of the module's body */
-	PyObject *uses;    /* set of str: modules that the body used */
-	PyObject *defined; /* frozenset of str: names that the body left in its namespace */
+	PyObject *stand_in; /* what the body put into sys.modules for its module, or NULL */
+	PyObject *source;   /* bytes that the running version was compiled from */
+	PyObject *code;     /* of the module's body */
+	PyObject *uses;     /* set of str: modules that the body used */
+	PyObject *defined;  /* frozenset of str: names that the body left in its namespace */
 	PyObject *
 		inner_names; /* dict: qualname of a class or function -> frozenset: its attributes */
 	struct stamp stamp;
@@ -130,6 +131,8 @@ int record_create(PyObject *name, struct record **ret_record);
 void record_forget(struct record *record);
 int record_set_path(struct record *record, const char *path);
 struct record *record_find_path(const char *path);
+/* object: what sys.modules has for it; the module itself and NULL are none. */
+void record_set_stand_in(struct record *record, PyObject *object);
 /* Who used what, both ways; steals uses. */
 int record_set_uses(struct record *record, PyObject *uses);
 void record_set(PyObject **field, PyObject *value); /* steals value */

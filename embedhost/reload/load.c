@@ -59,6 +59,8 @@ static int run_and_record(
 		if (record->version == 0)
 			record->order = order;
 		status = record_fill(record, module, path, source, code, events);
+		if (status == 0)
+			record_set_stand_in(record, PyDict_GetItemWithError(engine->modules, name));
 	}
 	Py_XDECREF(result);
 	Py_DECREF(events);

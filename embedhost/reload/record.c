@@ -163,6 +163,11 @@ static void record_forget_uses(struct record *record)
 	Py_XDECREF(name);
 }
 
+void record_set_stand_in(struct record *record, PyObject *object)
+{
+	record_set(&record->stand_in, object == record->module ? NULL : Py_XNewRef(object));
+}
+
 void record_forget(struct record *record)
 {
 	record_forget_uses(record);
@@ -170,6 +175,7 @@ void record_forget(struct record *record)
 	if (record->path)
 		path_remove(record);
 	Py_XDECREF(record->module);
+	Py_XDECREF(record->stand_in);
 	Py_XDECREF(record->source);
 	Py_XDECREF(record->seen);
 	Py_XDECREF(record->code);

@@ -224,6 +224,26 @@ class Bodies(HostCase):
             eq(other.X, 2)
         """)
 
+    def test_a_module_that_no_longer_replaces_itself_is_itself_again(self):
+        self.host("""
+            facade = 'import sys\\nclass Facade:\\n  value = {}\\nsys.modules[__name__] = Facade()'
+            write({'pkg.__init__': '', 'pkg.m': facade.format(1), 'm': 'value = 1', 'user': 'import pkg.m\\nvalue = pkg.m.value'})
+            import m, pkg, user
+            module, numbers = m, iter(range(2, 9))
+            for text in ('value = {}', facade, facade, 'value = {}'):
+                n = next(numbers)
+                write({'pkg.m': text.format(n), 'm': text.format(n)})
+                good()
+                import m, pkg.m
+                from pkg import m as sub
+                eq((m.value, pkg.m.value, sub.value, user.value), (n, n, n, n))
+            eq((m is module, sys.modules['pkg.m'] is pkg.m), (True, True))
+            sys.modules['m'] = theirs = object()
+            write('m', 'value = 9')
+            good('m')
+            eq((sys.modules['m'] is theirs, module.value), (True, 9))
+        """)
+
     def test_a_module_that_was_taken_out_of_sys_modules_by_the_program(self):
         self.host("""
             write({'m': 'X = 1', 'other': 'Y = 1'})

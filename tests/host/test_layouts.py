@@ -276,9 +276,9 @@ class Layouts(HostCase):
             write('m', 'class C(dict):\\n  def f(self): return 1')
             import m
             c = m.C(x=1)
-            write('m', 'class B(list):\\n  pass\\nclass C(B):\\n  def f(self): return 2')
+            write('m', 'class B(list):\\n  def g(self): return 3\\nclass C(B):\\n  def f(self): return 2')
             good('m')
-            eq((c.f(), c['x'], isinstance(c, m.C), list in type(c).__mro__, m.C().f()), (2, 1, True, False, 2))
+            eq((c.f(), c.g(), c['x'], isinstance(c, m.C), list in type(c).__mro__, m.C().f()), (2, 3, 1, True, False, 2))
             raises(TypeError, list.append, c, 1)
             class Other(list):
                 def f(self): return 3
