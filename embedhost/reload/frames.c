@@ -53,13 +53,47 @@ static int frame_move(struct batch *batch, PyObject *owner, _PyInterpreterFrame 
 	return journal_raw_set(&batch->journal, owner, (void **)&frame->f_globals, mapped);
 }
 
+/* What a thread that a body has started was given. Values on the frame's stack belong to the call that
+ * is under way. */
+static int frame_rewrite_locals(struct batch *batch, _PyInterpreterFrame *frame)
+{
+	int result = frame->f_locals ? journal_slot_set(&batch->journal, NULL, &frame->f_locals,
+					       map_get(batch, frame->f_locals))
+				     : 0;
+
+	for (int i = 0; result == 0 && i < frame->f_code->co_nlocalsplus; i++) {
+		PyObject **slot = &frame->localsplus[i];
+
+		if (*slot)
+			result = journal_slot_set(
+				&batch->journal, NULL, slot, map_get(batch, *slot));
+	}
+	return result;
+}
+
 static int move_one(_PyInterpreterFrame *frame, void *data)
 {
-	return frame_move(data, NULL, frame);
+	int result = frame_move(data, NULL, frame);
+
+	return result == 0 ? frame_rewrite_locals(data, frame) : result;
+}
+
+/* A context variable remembers the value that it had last without a reference to it, as long as the
+ * thread's context stays at its version (PyContextVar_Get()). */
+static void contexts_forget(void)
+{
+	PyThreadState *thread;
+
+	PyThread_acquire_lock(_PyRuntime.interpreters.mutex, WAIT_LOCK);
+	thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+	for (; thread; thread = thread->next)
+		thread->context_ver++;
+	PyThread_release_lock(_PyRuntime.interpreters.mutex);
 }
 
 int frames_move_threads(struct batch *batch)
 {
+	contexts_forget();
 	return frames_walk(move_one, batch);
 }
 

@@ -921,6 +921,26 @@ eq(m.out[-1:], [2])
             f_held = f
         ''', 'eq(run(), 2)')
 
+    def test_the_value_that_a_body_gave_a_context_variable(self):
+        self.host("""
+            source = '''
+                import contextvars, lib
+                def f(): return %d
+                own = contextvars.ContextVar('own')
+                own.set(f)
+                lib.current.set(f)
+            '''
+            write({'lib': 'import contextvars\\ncurrent = contextvars.ContextVar("current")', 'm': source % 1})
+            import gc, lib, m
+            f = m.f
+            for n in (2, 3):
+                write('m', source % n)
+                good('m')
+                gc.collect()
+                [object() for i in range(1000)], [lambda: i for i in range(100)]
+                eq((m.own.get() is f, lib.current.get() is f, f()), (True, True, n))
+        """)
+
 
 if __name__ == '__main__':
     unittest.main()

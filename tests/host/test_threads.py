@@ -532,6 +532,30 @@ for reader in readers:
 eq((t.v(), t.w(), top.Top.W), (29, 29, 29))
 """)
 
+    def test_what_a_thread_of_a_body_was_given_is_what_the_module_has(self):
+        self.host("""
+            source = '''
+                import queue, threading
+                asked, answered = queue.Queue(), queue.Queue()
+                class Job: pass
+                def work(kind, namespace):
+                    for job in iter(asked.get, None):
+                        answered.put((isinstance(job, kind), kind is Job, namespace['V']))
+                V = %d
+            '''
+            write('m', source % 1)
+            import m
+            write('m', source % 2 + '''
+                thread = threading.Thread(target=work, args=(Job, globals()), daemon=True)
+                thread.start()
+            ''')
+            good('m')
+            m.asked.put(m.Job())
+            eq(m.answered.get(timeout=20), (True, True, 2))
+            m.asked.put(None)
+            m.thread.join(20)
+        """)
+
 
 if __name__ == '__main__':
     unittest.main()
