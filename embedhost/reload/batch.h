@@ -213,9 +213,13 @@ PyObject *odict_copy(PyObject *dict);
 int function_match(struct batch *batch, PyObject *old, PyObject *fresh);
 int function_update(struct batch *batch, PyObject *old, PyObject *fresh);
 int class_match(struct batch *batch, PyObject *old, PyObject *fresh);
-bool same_metalayout(PyTypeObject *a, PyTypeObject *b); /* of metaclasses */
 int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
 void class_move_registrations(struct batch *batch);
+
+/* layout.c */
+bool same_layout(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
+int layout_match_fields(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
+bool same_metalayout(PyTypeObject *a, PyTypeObject *b); /* of metaclasses */
 
 /* become.c */
 int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);

@@ -41,10 +41,11 @@ PyTypeObject Bar_Type = {
 	.tp_descr_get = bar_get,
 };
 
-/* A descriptor of the instances' memory. */
+/* A descriptor of the instances' memory; a field of a ctypes.Structure is one of its own kind. */
 bool class_is_layout(PyObject *value)
 {
-	return Py_TYPE(value) == &PyMemberDescr_Type || Py_TYPE(value) == &PyGetSetDescr_Type;
+	return Py_TYPE(value) == &PyMemberDescr_Type || Py_TYPE(value) == &PyGetSetDescr_Type ||
+	       strcmp(Py_TYPE(value)->tp_name, "_ctypes.CField") == 0;
 }
 
 bool class_names_layout(PyObject *name)

@@ -3,48 +3,14 @@
  * Classes in place. The old class gets the new one's attributes and bases; its instances, its
  * subclasses and whoever holds it go on with the new code.
  *
- * That needs instances of one layout: the same slots and the same kind of memory. A class whose
- * layout changed can't be the same object: see become.c.
+ * That needs instances of one layout: the same slots and the same kind of memory (layout.c). A class
+ * whose layout changed can't be the same object: see become.c.
  */
 #include "batch.h"
 
 static PyHeapTypeObject *heap_type(PyObject *type)
 {
 	return (PyHeapTypeObject *)type;
-}
-
-static bool same_slots(PyObject *a, PyObject *b)
-{
-	Py_ssize_t size = a ? PyTuple_GET_SIZE(a) : 0;
-
-	if (size != (b ? PyTuple_GET_SIZE(b) : 0))
-		return false;
-	for (Py_ssize_t i = 0; i < size; i++)
-		if (PyUnicode_Compare(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i)) != 0)
-			return false;
-	return true;
-}
-
-static bool same_layout(PyTypeObject *a, PyTypeObject *b)
-{
-	unsigned long flags = Py_TPFLAGS_HEAPTYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_MANAGED_DICT |
-			      Py_TPFLAGS_LONG_SUBCLASS | Py_TPFLAGS_LIST_SUBCLASS |
-			      Py_TPFLAGS_TUPLE_SUBCLASS | Py_TPFLAGS_BYTES_SUBCLASS |
-			      Py_TPFLAGS_UNICODE_SUBCLASS | Py_TPFLAGS_DICT_SUBCLASS |
-			      Py_TPFLAGS_BASE_EXC_SUBCLASS | Py_TPFLAGS_TYPE_SUBCLASS;
-
-	return a->tp_basicsize == b->tp_basicsize && a->tp_itemsize == b->tp_itemsize &&
-	       a->tp_dictoffset == b->tp_dictoffset &&
-	       a->tp_weaklistoffset == b->tp_weaklistoffset &&
-	       (a->tp_flags & flags) == (b->tp_flags & flags) &&
-	       same_slots(heap_type((PyObject *)a)->ht_slots, heap_type((PyObject *)b)->ht_slots);
-}
-
-/* A class can get another metaclass if that makes no other kind of memory of it. */
-bool same_metalayout(PyTypeObject *a, PyTypeObject *b)
-{
-	return a->tp_basicsize == b->tp_basicsize && a->tp_itemsize == b->tp_itemsize &&
-	       a->tp_dictoffset == b->tp_dictoffset && a->tp_weaklistoffset == b->tp_weaklistoffset;
 }
 
 /* The bases of fresh as they will be; NULL with an exception when out of memory. */
@@ -169,9 +135,9 @@ int class_match(struct batch *batch, PyObject *old, PyObject *fresh)
 
 	if (map_get(batch, fresh) != fresh || map_get(batch, old) != old)
 		return 0;
-	if (same_metalayout(Py_TYPE(old), Py_TYPE(fresh)) && same_layout(was, is) &&
+	if (same_metalayout(Py_TYPE(old), Py_TYPE(fresh)) && same_layout(batch, was, is) &&
 		bases_fit(batch, was, is))
-		result = map_add(batch, fresh, old);
+		result = map_add(batch, fresh, old) < 0 ? -1 : layout_match_fields(batch, was, is);
 	else
 		result = map_add_becomes(batch, old, fresh);
 	if (result == 0)

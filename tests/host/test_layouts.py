@@ -289,6 +289,53 @@ class Layouts(HostCase):
                 eq((c.f(), list in type(c).__mro__, m.C().f()), (n, False, n))
         """)
 
+    def test_c_types_of_one_size_are_not_one_layout(self):
+        self.host("""
+            write('m', 'class C(map):\\n  def f(self): return 1')
+            import m
+            c = m.C(str, [1, 2])
+            write('m', 'class C(filter):\\n  def f(self): return 2')
+            good('m')
+            eq((next(c), c.f(), list(m.C(None, [0, 3]))), ('1', 2, [3]))
+        """)
+
+    def test_an_exception_that_gets_another_base_stays_the_class_it_is(self):
+        self.host("""
+            write('m', 'class E(ValueError): pass')
+            import m
+            E, e = m.E, m.E(1)
+            write('m', 'class E(KeyError): pass')
+            good('m')
+            eq((m.E is E, isinstance(e, KeyError), isinstance(e, ValueError)), (True, True, False))
+        """)
+
+    def test_fields_of_ctypes_that_change_are_another_layout_and_methods_are_none(self):
+        self.host("""
+            source = '''
+                import ctypes
+                class Point(ctypes.Structure):
+                    _fields_ = [('x', ctypes.c_int)]
+                class Node(ctypes.Structure):
+                    def total(self): return self.value * %d
+                Node._fields_ = [('next', ctypes.POINTER(Node)), ('at', Point), ('value', ctypes.c_int)%s]
+            '''
+            write('m', source % (1, ''))
+            import ctypes, m
+            Node, node, size = m.Node, m.Node(value=3), ctypes.sizeof(m.Node)
+            write('m', source % (2, ''))
+            good('m')
+            eq((m.Node is Node, node.total(), node.at.x), (True, 6, 0))
+            node.next = ctypes.pointer(m.Node(value=4))
+            write('m', source % (3, ", ('more', ctypes.c_int * 1000), ('last', ctypes.c_int)"))
+            good('m')
+            assert ctypes.sizeof(m.Node) > size + 4000
+            new = m.Node(value=1, last=5)
+            eq((node.total(), new.total(), new.last, node.next.contents.value), (9, 3, 5, 4))
+            raises(AttributeError, getattr, node, 'last')
+            node.value = 7
+            eq((node.value, isinstance(node, m.Node)), (7, True))
+        """)
+
 
 if __name__ == '__main__':
     unittest.main()
