@@ -277,20 +277,26 @@ PyObject *source_decode(PyObject *bytes)
 	return call_in("importlib.util", "decode_source", bytes);
 }
 
-/* As linecache has them: each with its end, the last one too. */
+/* As linecache has them: each with its end, the last one too. Only \n ends one, as for the compiler:
+ * str.splitlines() would see an end in a form feed, too. */
 static PyObject *lines_of(PyObject *text)
 {
-	PyObject *lines = PyUnicode_Splitlines(text, 1), *last;
-	Py_ssize_t size = lines ? PyList_GET_SIZE(lines) : 0;
+	Py_ssize_t size = PyUnicode_GET_LENGTH(text), start = 0, end;
+	PyObject *lines = PyList_New(0), *line;
 
-	if (!size)
-		return lines;
-	last = PyList_GET_ITEM(lines, size - 1);
-	if (PyUnicode_READ_CHAR(last, PyUnicode_GET_LENGTH(last) - 1) == '\n')
-		return lines;
-	last = PyUnicode_FromFormat("%U\n", last);
-	if (!last || PyList_SetItem(lines, size - 1, last) < 0)
-		Py_CLEAR(lines);
+	for (; lines && start < size; start = end + 1) {
+		end = PyUnicode_FindChar(text, '\n', start, size, 1);
+		if (end < 0) {
+			line = PyUnicode_Substring(text, start, size);
+			Py_XSETREF(line, line ? PyUnicode_FromFormat("%U\n", line) : NULL);
+			end = size;
+		} else {
+			line = PyUnicode_Substring(text, start, end + 1);
+		}
+		if (!line || PyList_Append(lines, line) < 0)
+			Py_CLEAR(lines);
+		Py_XDECREF(line);
+	}
 	return lines;
 }
 

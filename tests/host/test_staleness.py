@@ -231,6 +231,16 @@ class Places(HostCase):
             assert '^^^^^' in shown and 'a["x"]["y"]["z"]' in shown, shown
         """)
 
+    def test_only_line_feeds_end_lines(self):
+        self.host("""
+            import inspect
+            write('m', 'X = 1\\n')
+            import m
+            write('m', 'X = 2\\n\\f\\nS = "a\\x1cb\\u2028c"  # \\v\\ndef f():\\n    return 1')
+            good('m')
+            eq(inspect.getsource(m.f), 'def f():\\n    return 1\\n')
+        """)
+
 
 if __name__ == '__main__':
     unittest.main()
