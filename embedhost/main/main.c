@@ -37,6 +37,13 @@ static struct pymodhost_config *config_of(const struct options *options, char **
 	return NULL;
 }
 
+static void on_event(const struct pymodhost_event *event, void *data)
+{
+	output_event(event, data);
+	if (event->type == PYMODHOST_FAILED)
+		signals_note_failure(event->text);
+}
+
 static int run(const struct options *options, const struct pymodhost_config *config)
 {
 	struct pymodhost *host;
@@ -46,7 +53,7 @@ static int run(const struct options *options, const struct pymodhost_config *con
 		output_complaint(pymodhost_error());
 		return 1;
 	}
-	if (pymodhost_on_event(host, output_event, NULL) < 0 || signals_setup(host) < 0 ||
+	if (pymodhost_on_event(host, on_event, NULL) < 0 || signals_setup(host) < 0 ||
 		pymodhost_set_async(host, options->async) < 0)
 		output_complaint(pymodhost_error());
 	else

@@ -33,6 +33,8 @@ int signals_setup(struct pymodhost *host);
 /* Runs the handlers of signals that came; true: the program is to end, with *ret_status. */
 bool signals_check(int *ret_status);
 bool signals_take_reload(void);
+/* A batch failed with it: was that SIGTERM? */
+void signals_note_failure(const char *traceback);
 void signals_set_ticking(bool ticking);
 
 /* venv.c: the program of the active virtual environment; NULL: there is none that can be used */

@@ -3,6 +3,9 @@
  * Signals, by way of Python's own handling: it interrupts what blocks and runs handlers on the main
  * thread between bytecodes. SIGTERM raises SystemExit there, so that finally blocks and atexit
  * functions run. SIGHUP reloads at once, or between two ticks if there are any.
+ *
+ * A SystemExit that comes up while a module's new body runs is to the batch a failure of that body, and ends there.
+ * So the end is remembered: it comes between two ticks, or the signal is raised again when the batch is over.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -10,12 +13,14 @@
 #include "main.h"
 
 #include <signal.h>
+#include <string.h>
 
 static struct pymodhost *the_host;
-static bool ticks, reload_waits;
+static bool ticks, reload_waits, end_waits;
 
 static PyObject *on_terminate(PyObject *self, PyObject *args)
 {
+	end_waits = true;
 	PyErr_SetObject(PyExc_SystemExit, self);
 	return NULL;
 }
@@ -63,13 +68,19 @@ int signals_setup(struct pymodhost *host)
 bool signals_check(int *ret_status)
 {
 	PyGILState_STATE gil = PyGILState_Ensure();
-	bool end = PyErr_CheckSignals() < 0;
+	bool interrupted = PyErr_CheckSignals() < 0 && !PyErr_ExceptionMatches(PyExc_SystemExit);
 
-	if (end)
-		*ret_status = PyErr_ExceptionMatches(PyExc_SystemExit) ? 0 : 128 + SIGINT;
+	if (interrupted || end_waits)
+		*ret_status = interrupted ? 128 + SIGINT : 0;
 	PyErr_Clear();
 	PyGILState_Release(gil);
-	return end;
+	return interrupted || end_waits;
+}
+
+void signals_note_failure(const char *traceback)
+{
+	if (end_waits && strstr(traceback, "SystemExit"))
+		PyErr_SetInterruptEx(SIGTERM);
 }
 
 bool signals_take_reload(void)

@@ -28,10 +28,22 @@ static bool same_text(PyObject *a, PyObject *b)
 	return a && b && PyUnicode_Check(a) && PyUnicode_Check(b) && PyUnicode_Compare(a, b) == 0;
 }
 
+/* The first version of a module that runs as the program calls itself __main__. */
+static bool same_module(struct batch *batch, PyObject *old, PyObject *fresh)
+{
+	struct member *member = batch->matched;
+	PyObject *was = class_module(old), *is = class_module(fresh);
+
+	return same_text(was, is) ||
+	       (member && member->record->main && was && PyUnicode_Check(was) &&
+		       PyUnicode_CompareWithASCIIString(was, "__main__") == 0 &&
+		       same_text(is, member->name));
+}
+
 static bool classes_pair(struct batch *batch, PyObject *old, PyObject *fresh)
 {
 	return young_has(batch, fresh) && !map_is_taken(batch, old) &&
-	       same_text(class_module(old), class_module(fresh)) &&
+	       same_module(batch, old, fresh) &&
 	       same_text(((PyHeapTypeObject *)old)->ht_qualname,
 		       ((PyHeapTypeObject *)fresh)->ht_qualname);
 }

@@ -192,6 +192,30 @@ class Ticks(ProgramCase):
         self.assertEqual(host.wait(10), 0, host.output)
         self.assertIn('goodbye', host.output)
 
+    def test_sigterm_ends_it_also_while_a_new_body_runs(self):
+        slow = 'import time\nprint("body runs", flush=True)\nfor i in range(3000): time.sleep(0.01)'
+        ticking, polling = 'def tick(): print("tick", flush=True)', 'import pymodhost\nwhile True: print("tick"); pymodhost.poll()'
+        for name, text, command in (('game', ticking, ('-m', 'game')), ('script', polling, (self.dir / 'script.py',))):
+            with self.subTest(name):
+                self.write('rules.py', '')
+                self.write(f'{name}.py', f'import rules, sys\nsys.stdout.reconfigure(line_buffering=True)\n{text}')
+                host = self.start('--path', self.dir, *command)
+                host.wait_output('tick')
+                self.write('rules.py', slow)
+                host.wait_output('body runs')
+                host.signal(signal.SIGTERM)
+                self.assertEqual(host.wait(10), 0, host.output)
+
+    def test_classes_of_the_module_that_runs_stay_what_they_are(self):
+        source = ('import sys\nclass C:\n    def f(self): return {0}\nif __name__ == "__main__": sys.kept = C, C()\n'
+                  'def tick(): print(sys.kept[0] is C, isinstance(sys.kept[1], C), sys.kept[1].f(), flush=True)')
+        self.write('game.py', source.format(1))
+        host = self.start('--path', self.dir, '--hz', '100', '-m', 'game')
+        host.wait_output('True True 1')
+        for version in 2, 3:
+            self.write('game.py', source.format(version))
+            host.wait_output(f'True True {version}')
+
     def test_sighup_reloads_everything(self):
         self.write('lib.py', 'print("lib runs", flush=True)')
         self.write('game.py', 'import lib\n' + TICKING.format(1))
