@@ -43,10 +43,14 @@ int postgres_prepare_session(PGconn *connection)
 
 int postgres_connect(const char *url, PGconn **ret_connection)
 {
-	/* What stands before the URL are defaults, what stands after it holds in any case. */
-	static const char *const keys[] = {"connect_timeout", "tcp_user_timeout",
-		"fallback_application_name", "dbname", "client_encoding", NULL};
-	const char *const values[] = {"5", "10000", "pymodfs", url, "UTF8", NULL};
+	/*
+	 * What stands before the URL are defaults, what stands after it holds in any case. Who only listens would never learn
+	 * that the server's host or the network has gone and come back: so the kernel asks, where it has heard nothing for a while.
+	 */
+	static const char *const keys[] = {"connect_timeout", "tcp_user_timeout", "keepalives_idle",
+		"keepalives_interval", "keepalives_count", "fallback_application_name", "dbname",
+		"client_encoding", NULL};
+	const char *const values[] = {"5", "10000", "10", "5", "2", "pymodfs", url, "UTF8", NULL};
 	PGconn *connection = PQconnectdbParams(keys, values, 1);
 	if (PQstatus(connection) != CONNECTION_OK) {
 		char *shown = postgres_shown_url(url);

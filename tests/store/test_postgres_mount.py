@@ -1,8 +1,12 @@
 """A mount of a PostgreSQL database: saves and SQL are the same event, also when the server goes and comes back."""
 
+import contextlib
 import errno
 import os
+import socket
+import threading
 import unittest
+from pathlib import Path
 
 from tests.support import TestCase, is_mounted, pymodfs, python, wait_until
 from tests.support.postgres import PostgresServer
@@ -12,6 +16,37 @@ SERVER = PostgresServer()
 
 def setUpModule():
     unittest.enterModuleContext(SERVER)
+
+
+class Forwarder:
+    """Lets a server that has a local socket alone be reached by TCP; gives the port."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        self.listener = socket.create_server(('127.0.0.1', 0))
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self.listener.getsockname()[1]
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self.listener.accept()[0]
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(str(self.path))
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=self.forward, args=pair, daemon=True).start()
+
+    def forward(self, source, target):
+        with source, contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
 
 
 class PostgresMountTest(TestCase):
@@ -99,6 +134,23 @@ class PostgresMountTest(TestCase):
         self.assertEqual(self.sql('SELECT source FROM module'), 'V = 3\n\n')
         self.sql("UPDATE module SET source = 'V = 4'")
         self.wait_text('a.py', 'V = 4')
+
+    def timers_to(self, port):
+        """Kind and remaining time of the timers of the connections to a port (proc_net_tcp in the kernel's documentation)."""
+        lines = [line.split() for line in Path('/proc/net/tcp').read_text().splitlines()[1:]]
+        return [line[5].split(':') for line in lines if line[2].endswith(f':{port:04X}') and line[3] == '01']
+
+    def test_a_connection_over_which_nothing_comes_is_looked_after(self):
+        """The kernel asks the other end: else a mount that only waits would not see for two hours that it is gone."""
+        pymodfs('umount', self.mnt)
+        with Forwarder(SERVER.dir / '.s.PGSQL.5432') as port:
+            pymodfs('mount', f'postgresql://postgres@127.0.0.1:{port}/{self.name}', self.mnt)
+            # A timer of another kind means that the other end has yet to confirm something.
+            wait_until(lambda: {kind for kind, _ in self.timers_to(port)} == {'02'}, 10, 'connections that have nothing but keepalive')
+            self.assertEqual(len(self.timers_to(port)), 4)
+            for _, ticks in self.timers_to(port):
+                self.assertLessEqual(int(ticks, 16), 10 * os.sysconf('SC_CLK_TCK'))
+            pymodfs('umount', self.mnt)
 
     def test_a_password_in_the_url_is_shown_to_nobody(self):
         pymodfs('umount', self.mnt)
