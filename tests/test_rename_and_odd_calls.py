@@ -736,6 +736,24 @@ class UnlinkTest(OddCase):
         self.assertEqual(outcome(os.open, 'b.py', os.O_CREAT | os.O_WRONLY, dir_fd=fd), 'ENOENT')
         self.assertEqual(outcome(os.mkdir, 'c', dir_fd=fd), 'ENOENT')
 
+    def test_a_listing_of_backups_that_change_meanwhile_has_all_that_stayed_once(self):
+        names = [f'{i:03}{"x" * 200}~' for i in range(600)]
+        for name in ['kept', *names]:
+            (self.mnt.path / name).touch()
+        (self.mnt.path / names[0]).rename(self.mnt.path / names[1])
+        with os.scandir(self.mnt.path) as listing:
+            seen = [next(listing).name for _ in range(10)]
+            gone = [names[5], names[300], names[599]]
+            for name in gone:
+                (self.mnt.path / name).unlink()
+            (self.mnt.path / names[310]).rename(self.mnt.path / 'renamed~')
+            (self.mnt.path / names[320]).rename(self.mnt.path / names[330])
+            seen += [entry.name for entry in listing]
+        stayed = {'kept', *names[1:]} - {*gone, names[310], names[320], names[330]}
+        self.assertEqual([name for name in seen if name in stayed], [name for name in dict.fromkeys(seen) if name in stayed])
+        self.assertEqual(stayed - set(seen), set())
+        self.assertEqual(set(os.listdir(self.mnt.path)), stayed | {'renamed~', names[330]})
+
     def test_a_tree_is_removed(self):
         def calls(top, name):
             for directory in ('p', 'p/q', 'p/q/r', 'p/s'):

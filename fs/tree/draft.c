@@ -96,6 +96,7 @@ static void draft_name(struct tree *tree, struct draft *draft)
 	struct place *place = draft->place;
 	HASH_ADD_KEYPTR(by_name, tree->drafts_by_name, place, place_size(place->name), draft);
 	draft->named = is_in_table(by_name, draft);
+	draft->position = ++tree->last_position;
 }
 
 int draft_set_name(

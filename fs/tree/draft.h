@@ -36,6 +36,7 @@ struct draft {
 	int64_t node;        /* BOUND */
 	struct place *place; /* where it is, or was when it was opened; NULL: nowhere yet */
 	bool named;          /* NEW and LOCAL: found by its place */
+	int64_t position;    /* named: in listings; ascends in the order of drafts_by_name */
 	bool temporary;      /* LOCAL: is put into the store if it stays */
 	int64_t expires;     /* temporary and closed: when (CLOCK_MONOTONIC, ns) */
 	pid_t maker;         /* NEW: the thread that created it */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Listings: the store's entries by id, then what is only in memory. A position is the id of the last entry seen (a
- * draft's above POSITION_DRAFTS), so a listing that goes on later misses nothing that stayed.
+ * Listings: the store's entries by id, then what is only in memory in the order in which it was given its names. A position
+ * is the id of the last entry seen (a draft's own above POSITION_DRAFTS), so a listing that goes on later misses nothing that
+ * stayed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -64,17 +65,8 @@ static int list_entry(void *arg, const struct store_entry *entry)
 
 static bool is_listed(const struct draft *draft, int64_t dir, int64_t after)
 {
-	return draft->place->parent == dir && POSITION_DRAFTS + ino_get_id(draft->ino) > after &&
+	return draft->place->parent == dir && POSITION_DRAFTS + draft->position > after &&
 	       (draft->state == DRAFT_LOCAL || draft->kind != STORE_MODULE);
-}
-
-static struct draft *next_draft(struct tree *tree, int64_t dir, int64_t after)
-{
-	struct draft *next = NULL;
-	for (struct draft *draft = tree->drafts_by_name; draft; draft = draft->by_name.next)
-		if (is_listed(draft, dir, after) && (!next || draft->ino < next->ino))
-			next = draft;
-	return next;
 }
 
 static int list_drafts(struct tree *tree, int64_t dir, int64_t after, struct listing *listing)
@@ -82,9 +74,14 @@ static int list_drafts(struct tree *tree, int64_t dir, int64_t after, struct lis
 	int r = 0;
 	tree_lock(tree);
 	aside_note_listing(tree, dir);
-	for (struct draft *draft; r == 0 && (draft = next_draft(tree, dir, after));) {
-		after = POSITION_DRAFTS + ino_get_id(draft->ino);
-		struct tree_dirent dirent = {.name = draft->place->name, .position = after};
+	for (struct draft *draft = tree->drafts_by_name; draft && r == 0;
+		draft = draft->by_name.next) {
+		if (!is_listed(draft, dir, after))
+			continue;
+		struct tree_dirent dirent = {
+			.name = draft->place->name,
+			.position = POSITION_DRAFTS + draft->position,
+		};
 		draft_stat(draft, &dirent.entry.attr);
 		r = listing->fn(listing->arg, &dirent);
 	}

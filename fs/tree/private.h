@@ -98,8 +98,9 @@ struct tree {
 
 	pthread_mutex_t lock; /* guards all below */
 	int64_t next_draft;
-	uint64_t settled; /* how many new files have been put into the store */
-	size_t memory;    /* bytes of all drafts */
+	int64_t last_position; /* see struct draft */
+	uint64_t settled;      /* how many new files have been put into the store */
+	size_t memory;         /* bytes of all drafts */
 	struct draft *drafts_by_ino, *drafts_by_name, *drafts_by_node;
 	struct ticket *tickets;
 	struct aside *asides;
