@@ -70,16 +70,6 @@ static int execute(struct init *init, const char *format, ...)
 
 /* ---- what is there ---- */
 
-static int check_encoding(struct init *init)
-{
-	int64_t utf8;
-	int err = query_number(init, &utf8, "SELECT encoding = 'UTF-8' FROM pragma_encoding");
-	if (!err && !utf8)
-		err = store_fail(-EINVAL,
-			"%s is not stored as UTF-8; dump it into a new database first", init->path);
-	return err;
-}
-
 static int check_table_kind(struct init *init)
 {
 	int64_t plain, any;
@@ -217,7 +207,7 @@ static int check(struct init *init, bool *ret_done)
 	int err = check_set_up(init, ret_done);
 	if (err || *ret_done)
 		return err;
-	err = check_encoding(init);
+	err = sqlite_check_encoding(init->handle, init->path);
 	if (!err)
 		err = check_table_kind(init);
 	if (err)

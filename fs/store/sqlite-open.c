@@ -192,6 +192,24 @@ static bool is_set_up(sqlite3 *handle)
 		handle, "main", "pymodfs_setting", "key", NULL, NULL, NULL, NULL, NULL);
 }
 
+int sqlite_check_encoding(sqlite3 *handle, const char *path)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(handle, "PRAGMA encoding", -1, &statement, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(statement);
+	const char *encoding =
+		code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+	int err = 0;
+	if (code != SQLITE_ROW)
+		err = sqlite_fail(handle, code);
+	else if (encoding && strcmp(encoding, "UTF-8"))
+		err = store_fail(-EINVAL,
+			"%s is not stored as UTF-8; dump it into a new database first", path);
+	sqlite3_finalize(statement);
+	return err;
+}
+
 int sqlite_load_setting(
 	sqlite3 *handle, const char *path, bool old_too, struct db_setting *ret_setting)
 {
@@ -199,6 +217,9 @@ int sqlite_load_setting(
 	if (!is_set_up(handle))
 		return store_fail(
 			-ENOENT, "%s is not set up yet; run: pymodfs init %s", path, path);
+	int err = sqlite_check_encoding(handle, path);
+	if (err)
+		return err;
 	int code = sqlite3_prepare_v2(
 		handle, "SELECT key, value FROM pymodfs_setting", -1, &statement, NULL);
 	while (code == SQLITE_OK || code == SQLITE_ROW) {

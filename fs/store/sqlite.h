@@ -36,6 +36,8 @@ int sqlite_connect(const char *path, int flags, int busy_timeout_ms, sqlite3 **r
  * was moved, deleted, or replaced.
  */
 int sqlite_check_place(sqlite3 *handle);
+/* The bytes of a source are those of its file only where text is UTF-8: -EINVAL. */
+int sqlite_check_encoding(sqlite3 *handle, const char *path);
 /* *ret_setting stays as it is when init has not been here: -ENOENT. */
 int sqlite_load_setting(
 	sqlite3 *handle, const char *path, bool old_too, struct db_setting *ret_setting);

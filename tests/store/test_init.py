@@ -214,6 +214,10 @@ class AdoptionTest(InitCase):
     def test_a_database_in_another_encoding_is_refused(self):
         path = self.raw("PRAGMA encoding = 'UTF-16le'; CREATE TABLE module(name TEXT PRIMARY KEY, source)")
         self.assert_untouched(path, names='UTF-8')
+        # The shell asks nobody.
+        path = self.raw("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t(a); DROP TABLE t", 'shell.db')
+        run('/usr/bin/sqlite3', '-bail', path, input=(TOP / 'schema.sql').read_text())
+        self.assert_refused('check', path, names='UTF-8')
 
     def test_another_table_of_a_database_that_is_set_up_is_refused(self):
         path = self.raw('CREATE TABLE a(name TEXT PRIMARY KEY, source); CREATE TABLE b(name TEXT PRIMARY KEY, source)')
