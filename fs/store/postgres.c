@@ -159,9 +159,8 @@ static int postgres_run(struct db *base, enum sql sql, const struct db_value *va
 {
 	struct postgres_db *db = (struct postgres_db *)base;
 	PGresult *result = NULL;
-	bool transaction = in_transaction(db);
-	int err = db->lost && !transaction ? -EIO : run_once(db, sql, values, n_values, &result);
-	if (err && !transaction && db->lost) {
+	int err = db->lost ? -EIO : run_once(db, sql, values, n_values, &result);
+	if (err && !db->begun && db->lost) {
 		err = reconnect(db);
 		if (!err)
 			err = run_once(db, sql, values, n_values, &result);
@@ -179,6 +178,7 @@ static int postgres_run(struct db *base, enum sql sql, const struct db_value *va
 static void postgres_rollback(struct db *base)
 {
 	struct postgres_db *db = (struct postgres_db *)base;
+	db->begun = false;
 	if (in_transaction(db))
 		PQclear(ask(db, "ROLLBACK", 0));
 }
@@ -191,6 +191,7 @@ static int begin(struct postgres_db *db, const char *text)
 		if (!err)
 			err = execute(db, text, 0);
 	}
+	db->begun = !err;
 	return err;
 }
 
@@ -225,7 +226,12 @@ static int postgres_begin_write(struct db *base, int timeout_ms)
 static int postgres_commit(struct db *base)
 {
 	struct postgres_db *db = (struct postgres_db *)base;
+	if (db->lost) {
+		db->begun = false;
+		return -EIO; /* the words are those of the failure */
+	}
 	PGresult *result = ask(db, "COMMIT", 0);
+	db->begun = false;
 	int err = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : fail(db, result);
 	/* After a failed statement COMMIT succeeds in rolling back. */
 	if (!err && strcmp(PQcmdStatus(result), "COMMIT"))

@@ -519,7 +519,35 @@ static void test_a_full_disk_refuses_the_save_and_nothing_lingers(struct env *en
 	free(large);
 }
 
+/* Also for who doesn't look at what a statement of it answered: none may be carried out by itself afterwards. */
+static void test_a_lost_connection_ends_its_transaction(struct env *env)
+{
+	struct store_node node, file = make(env, STORE_ROOT, "a.py", "V = 1");
+	int64_t change;
+	struct store_txn *txn = begin(env);
+	sql(env, "SELECT pg_terminate_backend(l.pid, 5000) FROM pg_locks l WHERE l.locktype = "
+		 "'advisory' AND l.database = (SELECT oid FROM pg_database"
+		 " WHERE datname = current_database())");
+	CHECK_INT(store_get_node(store_txn_reader(txn), file.id, &node), -EIO);
+	CHECK_INT(store_get_node(store_txn_reader(txn), file.id, &node), -EIO);
+	CHECK_INT(store_write(txn, file.id, "V = 2", 5, &node), -EIO);
+	CHECK_INT(store_commit(txn, &change), -EIO);
+	char *source = sql_value(env, "SELECT source FROM module");
+	CHECK_TEXT(source, "V = 1");
+	free(source);
+	save(env, file.id, "V = 3");
+	CHECK_INT(store_reader_begin(env->reader), 0);
+	sql(env, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE state = 'idle "
+		 "in transaction' AND datname = current_database()");
+	CHECK_INT(store_get_node(env->reader, file.id, &node), -EIO);
+	CHECK_INT(store_get_node(env->reader, file.id, &node), -EIO);
+	store_reader_end(env->reader);
+	CHECK_INT(store_get_node(env->reader, file.id, &node), 0);
+}
+
 const struct test_case write_cases[] = {
+	{"a_lost_connection_ends_its_transaction", test_a_lost_connection_ends_its_transaction,
+		.server = true},
 	{"a_full_disk_refuses_the_save_and_nothing_lingers",
 		test_a_full_disk_refuses_the_save_and_nothing_lingers, true},
 	{"a_new_file_is_a_row_or_a_resource", test_a_new_file_is_a_row_or_a_resource},
