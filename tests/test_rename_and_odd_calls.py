@@ -828,6 +828,17 @@ class TimeTest(OddCase):
             return one.st_atime_ns, one.st_mtime_ns, two.st_atime_ns, two.st_mtime_ns
         self.same(calls)
 
+    def test_a_time_that_is_too_far_away_becomes_the_furthest_one_and_saves_go_on(self):
+        for name in ('a.py', 'a.txt'):
+            path = self.mnt.path / name
+            write(path, b'1')
+            os.utime(path, (-1 << 40, 1 << 40))
+            self.assertEqual((path.stat().st_atime, path.stat().st_mtime), (-9e9, 9e9))
+            if name == 'a.py':
+                write(path, b'2')
+                self.assertEqual(path.stat().st_mtime, 9e9 + 1)
+        self.assertEqual(self.mnt.database.problems(), [])
+
     def test_a_new_module_is_importable_at_once_after_a_failed_import(self):
         self.assertEqual(python('-c', (
             'import importlib, os, sys\n'

@@ -4,6 +4,7 @@
  * so that it is there whole or not at all; links are not followed. No state.
  */
 #include "place.h"
+#include "../tree/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +54,7 @@ int place_read(int dirfd, const char *name, struct place *ret_place)
 		.link = S_ISLNK(st.st_mode),
 		.data = data,
 		.size = (size_t)st.st_size,
-		.mtime = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec,
+		.mtime = clock_join(&st.st_mtim),
 	};
 	return 0;
 }
@@ -114,7 +115,7 @@ int place_write(int dirfd, const char *name, const struct store_node *node, mode
 	if (err)
 		unlinkat(dirfd, TEMPORARY, 0);
 	else
-		*ret_mtime = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+		*ret_mtime = clock_join(&st.st_mtim);
 	return err;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "tree_walk.h"
 #include "record.h"
+#include "../tree/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,8 +94,7 @@ static int add_item(struct walk *walk, FTSENT *entry)
 		.path = strdup(entry->fts_path),
 		.parent = entry->fts_level > 1 ? (ssize_t)entry->fts_parent->fts_number : -1,
 		.mode = entry->fts_statp->st_mode,
-		.mtime = entry->fts_statp->st_mtim.tv_sec * INT64_C(1000000000) +
-			 entry->fts_statp->st_mtim.tv_nsec,
+		.mtime = clock_join(&entry->fts_statp->st_mtim),
 	};
 	if (!item->path)
 		return -ENOMEM;

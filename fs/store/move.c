@@ -36,7 +36,7 @@ static int mtime_after(
 	int err = db_number(db, SQL_VERSION_TIME, DB_VALUES(db_int(node->id)), INT64_MAX, &made);
 	if (err)
 		return err;
-	if (mtime >= made && mtime / SECOND <= before / SECOND)
+	if (mtime >= made && mtime / SECOND <= before / SECOND && before < INT64_MAX - SECOND)
 		mtime = (before / SECOND + 1) * SECOND;
 	*ret_mtime = mtime;
 	return 0;

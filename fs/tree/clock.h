@@ -9,8 +9,15 @@
 #define NANOSECONDS INT64_C(1000000000) /* in a second */
 #define MILLISECOND INT64_C(1000000)    /* in nanoseconds */
 
+/* Before and after 1970; what is further away becomes that, with room for the whole seconds by which times grow. */
+#define CLOCK_SECONDS_MAX INT64_C(9000000000)
+
 static inline int64_t clock_join(const struct timespec *time)
 {
+	if (time->tv_sec >= CLOCK_SECONDS_MAX)
+		return CLOCK_SECONDS_MAX * NANOSECONDS;
+	if (time->tv_sec < -CLOCK_SECONDS_MAX)
+		return -CLOCK_SECONDS_MAX * NANOSECONDS;
 	return time->tv_sec * NANOSECONDS + time->tv_nsec;
 }
 

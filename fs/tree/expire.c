@@ -36,7 +36,7 @@ static int64_t expired_node(struct tree *tree, int64_t now)
 			continue;
 		struct draft *draft = draft_find_node(tree, aside->node);
 		if (draft && draft->files)
-			aside->expires = now + ASIDE_SECONDS * NANOSECONDS;
+			aside->expires = clock_monotonic() + ASIDE_SECONDS * NANOSECONDS;
 		else
 			node = aside->node;
 	}
