@@ -1,7 +1,8 @@
 """A daemon that gets no memory at some point of its work: it says so, goes on, and loses nothing that it has acknowledged.
 
 Each session makes the same calls while one allocation of the daemon fails (and the next one, or the next ten). Which one grows
-from session to session. PYMODFS_SHORT_MEMORY=N tries every N-th (default: some forty in all).
+from session to session. PYMODFS_SHORT_MEMORY=N tries every N-th (default: some forty in all). A fresh database follows a hundred
+sessions: what they make stays, and the more there is, the more a session needs.
 """
 
 import json
@@ -13,6 +14,7 @@ from tests.support import PYTHON, Process, TestCase, wait_until
 from tests.support.build import BUILD
 
 STEP = int(os.environ.get('PYMODFS_SHORT_MEMORY', '0'))
+PER_DATABASE = 100
 
 # Prints what may be in each file afterwards (null: it may be missing), and the errors that there were.
 SESSION = r'''
@@ -95,7 +97,10 @@ class ShortMemoryTest(TestCase):
         super().setUp()
         self.order = self.dir / 'order'
         self.order.write_bytes(bytes(32))
-        self.mnt = self.mount({'old': 'V = 1\n'}, env={
+
+    def mount_new(self, number):
+        """The mount of a fresh database."""
+        self.mnt = self.mount(database=self.database({'old': 'V = 1\n'}, f'{number}.db'), env={
             'LD_PRELOAD': str(BUILD / 'tests' / 'libshort_memory.so'), 'SHORT_MEMORY': str(self.order),
             'XDG_CACHE_HOME': str(self.dir / 'cache')})
 
@@ -134,21 +139,32 @@ class ShortMemoryTest(TestCase):
         except AssertionError:
             self.assertEqual(wrong(), {}, may)
 
-    def sessions(self, width):
+    def some_sessions(self, left, width):
+        """As many as a root that is still small has room for; how many, and which is to be tried next (None: no call fails any more)."""
+        self.mount_new(left)
         self.session('warm', 1 << 40, 1)
-        left, tried, failed, expected = 1, 0, 1, {}
-        while failed:
+        expected = {}
+        for tried in range(1, PER_DATABASE + 1):
             may, failed = self.session(f's{left}', left, width)
             with self.subTest(left=left):
                 self.check(may)
             expected.update(may)
-            tried += 1
-            left += STEP or 1 + left // 8
-        self.assertGreater(tried, 20)
+            left = left + (STEP or 1 + left // 8) if failed else None
+            if left is None:
+                break
         self.mnt.umount()
         self.assertEqual(self.mnt.database.problems(), [])
         self.mnt.mount()
         self.check(expected)
+        self.mnt.umount()
+        return tried, left
+
+    def sessions(self, width):
+        left, count = 1, 0
+        while left:
+            tried, left = self.some_sessions(left, width)
+            count += tried
+        self.assertGreater(count, 20)
 
     def test_one_failed_allocation_costs_no_more_than_an_error(self):
         self.sessions(1)
