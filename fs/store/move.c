@@ -109,8 +109,8 @@ static int rename_module(struct db *db, int64_t id, const char *module)
 	if (err)
 		return err;
 	err = db_do(db, SQL_RENAME_MODULE, DB_VALUES(db_text(old), db_text(module)));
-	if (!err && db_affected(db) != 1)
-		err = store_fail(-ESTALE, "the row %s is gone", old);
+	if (!err)
+		err = write_check_row(db, old);
 	free(old);
 	return err;
 }
@@ -235,6 +235,17 @@ static void dot_path(char *path)
 			*path = '.';
 }
 
+/* See write_check_row(): is a row that should have been renamed still there? */
+static int check_renamed(struct db *db, const char *old)
+{
+	int64_t left;
+	int err = db_number(db, SQL_COUNT_NAMED_BELOW, DB_VALUES(db_text(old)), 0, &left);
+	if (!err && left)
+		err = store_fail(-EINVAL, "the table's own triggers kept %lld modules in %s",
+			(long long)left, old);
+	return err;
+}
+
 static int rename_below(struct db *db, const char *from, const char *to)
 {
 	char *old = strdup(from), *new = strdup(to);
@@ -243,6 +254,8 @@ static int rename_below(struct db *db, const char *from, const char *to)
 		dot_path(old);
 		dot_path(new);
 		err = db_do(db, SQL_RENAME_MODULES_BELOW, DB_VALUES(db_text(old), db_text(new)));
+		if (!err)
+			err = check_renamed(db, old);
 	} else {
 		store_fail(err, "out of memory");
 	}

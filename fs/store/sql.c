@@ -179,6 +179,7 @@ static const char *const texts[N_SQL] = {
 	[SQL_RENAME_MODULE] =
 		"UPDATE " TABLE " SET " NAME " = ?2 WHERE " ROW_NAME " = ?1 COLLATE BINARY",
 	[SQL_DELETE_MODULE] = "DELETE FROM " TABLE " WHERE " ROW_NAME " = ?1 COLLATE BINARY",
+	[SQL_COUNT_ROWS] = "SELECT count(*) FROM " TABLE " WHERE " ROW_NAME " = ?1 COLLATE BINARY",
 	[SQL_NAME] = "SELECT name FROM pymodfs_node WHERE id = ?1",
 	[SQL_INSERT_NODE] = "INSERT INTO pymodfs_node (kind, atime, mtime, ctime)"
 			    " SELECT ?1, ns, ns, ns FROM pymodfs_now RETURNING id",
@@ -248,6 +249,9 @@ static const char *const texts[N_SQL] = {
 		" COLLATE BINARY IN (SELECT name FROM pymodfs_node WHERE name > ?1 || '.' AND name "
 		"< ?1 || '/'"
 		" AND parent IS NOT NULL)",
+	[SQL_COUNT_NAMED_BELOW] =
+		"SELECT count(*) FROM pymodfs_node WHERE name > ?1 || '.' AND name "
+		"< ?1 || '/' AND parent IS NOT NULL",
 	[SQL_FILES_BELOW] =
 		"WITH RECURSIVE below (id) AS (SELECT CAST(?1 AS BIGINT) UNION"
 		" SELECT n.id FROM below b JOIN pymodfs_node n ON n.parent = b.id AND n.kind = 'd')"

@@ -98,6 +98,8 @@ int write_create_resource(struct db *db, int64_t parent, const char *name, enum 
 	const struct store_content *content, int64_t *ret_id);
 int write_create_module(struct db *db, const char *module, const void *data, size_t size,
 	int64_t parent, const char *name, int64_t *ret_id);
+/* After a statement on the row of the module: did it do that? */
+int write_check_row(struct db *db, const char *module);
 /* Removes a file of whatever kind and shows what it was hiding. */
 int write_remove_file(struct db *db, const struct store_node *node);
 /* Shows modules that could not be shown while something was in their place. */

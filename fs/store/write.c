@@ -180,6 +180,22 @@ static int touch_file(struct db *db, int64_t id)
 	return err;
 }
 
+/*
+ * No error, and yet not done: a trigger of the table's own said RAISE(IGNORE), or gave NULL (PostgreSQL). Or the row is
+ * gone: deleted meanwhile (PostgreSQL), or without our triggers.
+ */
+int write_check_row(struct db *db, const char *module)
+{
+	int64_t rows;
+	if (db_affected(db) == 1)
+		return 0;
+	int err = db_number(db, SQL_COUNT_ROWS, DB_VALUES(db_text(module)), 0, &rows);
+	if (err)
+		return err;
+	return rows ? store_fail(-EINVAL, "the table's own triggers kept %s as it was", module)
+		    : store_fail(-ESTALE, "the row %s is gone", module);
+}
+
 static int write_module(struct db *db, int64_t id, const struct store_content *content)
 {
 	char *module;
@@ -194,8 +210,8 @@ static int write_module(struct db *db, int64_t id, const struct store_content *c
 	}
 	err = db_do(db, SQL_UPDATE_MODULE,
 		DB_VALUES(db_text(module), db_source(whole, (size_t)content->length)));
-	if (!err && db_affected(db) != 1)
-		err = store_fail(-ESTALE, "the row %s is gone", module);
+	if (!err)
+		err = write_check_row(db, module);
 	free(module);
 	free(whole);
 	return err;
@@ -287,8 +303,8 @@ static int remove_module(struct db *db, int64_t id)
 	if (err)
 		return err;
 	err = db_do(db, SQL_DELETE_MODULE, DB_VALUES(db_text(module)));
-	if (!err && db_affected(db) != 1)
-		err = store_fail(-ESTALE, "the row %s is gone", module);
+	if (!err)
+		err = write_check_row(db, module);
 	free(module);
 	return err;
 }

@@ -401,6 +401,26 @@ static void test_a_constraint_of_the_users_table_is_an_error_with_its_name(struc
 	save(env, node.id, "y");
 }
 
+static void test_what_a_trigger_of_the_users_table_ignores_is_an_error_too(struct env *env)
+{
+	struct store_node made, node = make(env, STORE_ROOT, "a.py", "x");
+	struct store_node dir = make_dir(env, STORE_ROOT, "p");
+	make(env, dir.id, "m.py", "x");
+	sql(env,
+		"CREATE TRIGGER no_update BEFORE UPDATE ON module BEGIN SELECT RAISE(IGNORE); END;"
+		"CREATE TRIGGER no_delete BEFORE DELETE ON module BEGIN SELECT RAISE(IGNORE); END;"
+		"CREATE TRIGGER no_insert BEFORE INSERT ON module BEGIN SELECT RAISE(IGNORE); END");
+	struct store_txn *txn = begin(env);
+	CHECK_INT(store_write(txn, node.id, "y", 1, &made), -EINVAL);
+	CHECK(strstr(store_error(), "triggers kept a as"));
+	CHECK_INT(store_unlink(txn, node.id), -EINVAL);
+	CHECK_INT(store_move(txn, node.id, STORE_ROOT, "b.py"), -EINVAL);
+	CHECK_INT(store_move(txn, dir.id, STORE_ROOT, "q"), -EINVAL);
+	CHECK(strstr(store_error(), "triggers kept 1 modules in p"));
+	CHECK_INT(store_create(txn, STORE_ROOT, "b.py", STORE_FILE, NULL, "", 0, &made), -EINVAL);
+	store_abort(txn);
+}
+
 static void test_a_trigger_of_the_users_table_may_change_what_is_saved(struct env *env)
 {
 	struct store_node node;
@@ -575,6 +595,8 @@ const struct test_case write_cases[] = {
 	{"a_lock_held_by_another_is_waited_for_and_then_reported",
 		test_a_lock_held_by_another_is_waited_for_and_then_reported, true},
 	{"threads_save_one_after_another", test_threads_save_one_after_another},
+	{"what_a_trigger_of_the_users_table_ignores_is_an_error_too",
+		test_what_a_trigger_of_the_users_table_ignores_is_an_error_too, true},
 	{"a_constraint_of_the_users_table_is_an_error_with_its_name",
 		test_a_constraint_of_the_users_table_is_an_error_with_its_name, true},
 	{"a_trigger_of_the_users_table_may_change_what_is_saved",
