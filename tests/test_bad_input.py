@@ -4,7 +4,7 @@ import os
 import sqlite3
 import unittest
 
-from tests.support import Database, Mount, Process, TestCase, files_of, is_mounted, pymodfs
+from tests.support import PYMODFS, Database, Mount, Process, TestCase, files_of, is_mounted, pymodfs, run
 
 # Names that a table may hold and a directory can't: none may appear, none may disturb the others.
 IMPOSSIBLE = {
@@ -124,6 +124,14 @@ class MountPointTest(TestCase):
         with Process('sleep', '1000', cwd=mnt.path):
             self.assert_refused('umount', mnt.path, names=mnt.path)
             self.assertEqual(files_of(mnt.path), {'a.py': b'V = 1\n'})
+
+    def test_a_limit_of_open_files_that_is_too_low_for_a_mount(self):
+        (self.dir / 'mnt').mkdir()
+        command = [PYMODFS, 'mount', self.database().path, self.dir / 'mnt']
+        self.assert_refused('--nofile=16', *command, program='/usr/bin/prlimit', names='16 files')
+        with self.subTest('and one that is just enough'):
+            run('/usr/bin/prlimit', '--nofile=64', *command)
+            pymodfs('umount', self.dir / 'mnt')
 
 
 class ArgumentTest(TestCase):

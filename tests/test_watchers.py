@@ -12,7 +12,7 @@ import time
 import unittest
 from pathlib import Path
 
-from tests.support import PYTHON, Process, TestCase, files_of, run, wait_until
+from tests.support import PYMODFS, PYTHON, Process, TestCase, files_of, pymodfs, run, wait_until
 
 SENTINEL = 'zz_end'
 QUIET = {'OPEN', 'ACCESS', 'CLOSE_NOWRITE'}
@@ -45,6 +45,24 @@ while True:
                 open(path).close()
         except OSError:
             pass
+'''
+
+# Runs a command for which the system call of that number isn't there (seccomp(2): a filter of four instructions).
+WITHOUT_OPENAT2 = '''
+import ctypes, os, struct, sys
+OPENAT2 = 437
+code = b''.join(struct.pack('HBBI', *instruction) for instruction in (
+    (0x20, 0, 0, 0),                    # load the number
+    (0x15, 0, 1, OPENAT2),              # if it is that one,
+    (0x06, 0, 0, 0x00050000 | 38),      # the answer is ENOSYS,
+    (0x06, 0, 0, 0x7fff0000)))          # else it is allowed
+program = ctypes.create_string_buffer(code, len(code))
+filter = struct.pack('HxxxxxxP', 4, ctypes.addressof(program))
+libc = ctypes.CDLL(None, use_errno=True)
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter, 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
 '''
 
 SAVER = '''
@@ -595,6 +613,21 @@ class OptionTest(WatchersTest):
         self.assertIsNone(self.status(mnt))
         mnt.database.update('a', 'V = 2\n')
         wait_until(lambda: (mnt.path / 'a.py').read_text() == 'V = 2\n')
+
+    def test_where_openat2_is_forbidden_the_log_says_what_there_is_not(self):
+        """As a service manager's filter of system calls does."""
+        database, mnt = self.database(ROWS), self.dir / 'mnt'
+        mnt.mkdir()
+        log = run(PYTHON, '-c', WITHOUT_OPENAT2, PYMODFS, 'mount', database.path, mnt).stderr.splitlines()
+        self.addCleanup(pymodfs, 'umount', mnt)
+        for line, words in itertools.zip_longest(log, ('watchers will learn nothing', 'no bytecode will be kept')):
+            self.assertIn(words, line)
+            self.assertIn('openat2() is refused here: Function not implemented', line)
+        with self.assertRaisesRegex(OSError, 'Read-only'):
+            (mnt / '__pycache__').mkdir()
+        self.assertIsNone(json.loads((mnt / '.pymodfs/status').read_text())['echo'])
+        (mnt / 'a.py').write_text('V = 2\n')
+        self.assertEqual(database.read('a'), b'V = 2\n')
 
     def test_another_value_is_refused(self):
         database = self.database()

@@ -18,9 +18,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "beneath.h"
 #include "echo.h"
 
 #ifndef STATX_MNT_ID_UNIQUE
@@ -67,13 +67,10 @@ static int open_root(struct process *process)
 	return root;
 }
 
-static int open_below(int dir, const char *path, uint64_t flags)
+/* -errno */
+static int open_below(int dir, const char *path, int flags)
 {
-	struct open_how how = {
-		.flags = flags | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
-	};
-	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	return beneath_open(dir, path, flags, RESOLVE_NO_XDEV);
 }
 
 /*
@@ -88,7 +85,7 @@ static bool reveal(int parent, const char *name)
 	return mkdirat(parent, name, 0700) < 0 && errno == EEXIST;
 }
 
-/* Opens the directory that path is in; *ret_name is its last part, "." for the root itself. */
+/* Opens the directory that path is in; *ret_name is its last part, "." for the root itself. -errno */
 static int find_parent(int root, const char *path, const char **ret_name)
 {
 	char dir[PATH_MAX];
@@ -97,7 +94,7 @@ static int find_parent(int root, const char *path, const char **ret_name)
 	if (!slash)
 		return open_below(root, ".", O_PATH | O_DIRECTORY);
 	if ((size_t)(slash - path) >= sizeof(dir))
-		return -1;
+		return -ENAMETOOLONG;
 	memcpy(dir, path, (size_t)(slash - path));
 	dir[slash - path] = '\0';
 	return open_below(root, dir, O_PATH | O_DIRECTORY);
@@ -108,7 +105,7 @@ static int open_parent(int root, const char *path, const char **ret_name)
 {
 	char prefix[PATH_MAX];
 	int parent = find_parent(root, path, ret_name);
-	if (parent >= 0 || errno != ENOENT || strlen(path) >= sizeof(prefix))
+	if (parent != -ENOENT || strlen(path) >= sizeof(prefix))
 		return parent;
 	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
 		const char *name;
@@ -116,7 +113,7 @@ static int open_parent(int root, const char *path, const char **ret_name)
 		prefix[slash - path] = '\0';
 		parent = find_parent(root, prefix, &name);
 		if (parent < 0)
-			return -1;
+			return parent;
 		(void)reveal(parent, name);
 		close(parent);
 	}

@@ -13,17 +13,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "attach.h"
 #include "background.h"
+#include "beneath.h"
 #include "mount.h"
 #include "mountpoint.h"
 #include "notify.h"
 #include "options.h"
 #include "session.h"
 
+#define FILES_MIN 64 /* with room for the first files that are open at once in __pycache__ */
 #define FOREVER (10 * 365 * 86400.0)
 #define SERVER_SILENCE_MS 10000 /* nobody else is answered while the session waits for one answer */
 #define CONNECTIONS \
@@ -52,11 +55,22 @@ static void tell_ready(void *arg)
 
 /* ---- the parts ---- */
 
+static bool may_echo(void)
+{
+	int r = beneath_check();
+	if (r < 0)
+		mount_log(LOG_WARNING,
+			"watchers will learn nothing of changes by other programs: openat2() is "
+			"refused here: %s",
+			strerror(-r));
+	return r == 0;
+}
+
 /* First of all, because it forks. */
 static int create_processes(struct mount *mount, const struct mount_options *options)
 {
 	int r = guard_create(mount->mountpoint, &mount->guard);
-	if (r == 0 && options->echo && !options->read_only)
+	if (r == 0 && options->echo && !options->read_only && may_echo())
 		r = echo_create(mount->mountpoint, &mount->echo);
 	if (r < 0)
 		mount_log(LOG_ERR, "can't start a process: %s", strerror(-r));
@@ -253,6 +267,24 @@ static void keep_room(void)
 	mallopt(M_TOP_PAD, ROOM_AT_ONCE);
 }
 
+/* Each file that is open in __pycache__ is one of ours too, so as many as we may have. */
+static int allow_files(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 0;
+	if (limit.rlim_max < FILES_MIN) {
+		mount_log(LOG_ERR,
+			"no more than %llu files may be open at once; a mount needs %d: raise the "
+			"limit (ulimit -Hn; LimitNOFILE= of a unit)",
+			(unsigned long long)limit.rlim_max, FILES_MIN);
+		return -EMFILE;
+	}
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	return 0;
+}
+
 int mount_run(const struct mount_options *wanted)
 {
 	struct mount_options options = *wanted;
@@ -262,5 +294,5 @@ int mount_run(const struct mount_options *wanted)
 	keep_room();
 	/* A write beyond RLIMIT_FSIZE is an error of one save, not the daemon's end. */
 	signal(SIGXFSZ, SIG_IGN);
-	return check_and_mount(&options) < 0 ? 1 : 0;
+	return allow_files() < 0 || check_and_mount(&options) < 0 ? 1 : 0;
 }

@@ -17,6 +17,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "beneath.h"
+
 /* Where caches are, by the XDG base directory specification: relative paths are ignored. */
 static int cache_home(char *path, size_t size)
 {
@@ -101,7 +103,11 @@ int pycache_create(struct mount *mount, struct pycache **ret_pycache)
 	cache->keep_owners = mount->allow_other && geteuid() != 0;
 	cache->mount = mount;
 	cache->base = -1;
-	int error = open_base(store_uuid(mount->store), path, sizeof(path), &cache->base);
+	int error = beneath_check();
+	if (error)
+		strcpy(path, "openat2() is refused here");
+	else
+		error = open_base(store_uuid(mount->store), path, sizeof(path), &cache->base);
 	if (error)
 		mount_log(LOG_WARNING, "no bytecode will be kept: %s: %s", path,
 			error == -EPERM ? "belongs to another user" : strerror(-error));

@@ -18,8 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "beneath.h"
 
 #define KEY_SIZE (STORE_NAME_MAX + 24)
 
@@ -209,17 +210,13 @@ int pynode_open_dir(struct pycache *cache, struct pynode *node, int flags, int *
 		return -EROFS;
 	if (!path)
 		return -ESTALE;
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_DIRECTORY | O_CLOEXEC),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd = syscall(SYS_openat2, cache->base, path, &how, sizeof(how));
+	int fd = beneath_open(cache->base, path, flags | O_DIRECTORY, RESOLVE_NO_MAGICLINKS);
 	if (fd >= 0) {
-		*ret_fd = (int)fd;
+		*ret_fd = fd;
 		return 0;
 	}
 	/* Somebody else has removed it (another mount of the same database). */
-	return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? -ESTALE : -errno;
+	return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd;
 }
 
 int pynode_open_parent(struct pycache *cache, struct pynode *node, int *ret_fd)
