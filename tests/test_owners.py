@@ -4,6 +4,7 @@ Runs as root, to be several users: `nobody` and two made-up ones.
 """
 
 import os
+import shutil
 import stat
 import subprocess
 import unittest
@@ -172,6 +173,8 @@ class UserMountTest(OwnersCase):
 
     def setUp(self):
         super().setUp()
+        # Where the source tree is, in a private home directory for example, nobody else may get.
+        self.program = shutil.copy2(PYMODFS, self.dir)
         self.home = self.dir / 'home'
         self.home.mkdir()
         os.chown(self.home, NOBODY, NOBODY)
@@ -184,7 +187,7 @@ class UserMountTest(OwnersCase):
         return self.namespace.command(*command)
 
     def pymodfs(self, *args, check=True):
-        return run(*self.as_nobody, 'env', '-C', self.home, PYMODFS, *args, env=self.env, check=check)
+        return run(*self.as_nobody, 'env', '-C', self.home, self.program, *args, env=self.env, check=check)
 
     def mount_as_nobody(self, *options):
         self.pymodfs('init', 'a.db')

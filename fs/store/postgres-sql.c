@@ -56,6 +56,12 @@ static const char *const texts[N_SQL] = {
 			   "= $2 UNION ALL"
 			   " SELECT n.id FROM below b JOIN pymodfs_node n ON n.parent = b.id) "
 			   "SELECT id FROM below)"),
+	/* Without a join, which would walk over all nodes where the planner takes them for few. */
+	[SQL_MAKE_EXPLICIT] =
+		("UPDATE pymodfs_node SET auto = 0 WHERE auto <> 0 AND id = ANY (ARRAY("
+		 "WITH RECURSIVE up (id) AS (SELECT $1::bigint UNION SELECT"
+		 " (SELECT n.parent FROM pymodfs_node n WHERE n.id = up.id)"
+		 " FROM up WHERE up.id IS NOT NULL) SELECT id FROM up))"),
 	[SQL_FORGET_CONTENTS] = ("UPDATE pymodfs_version SET content = NULL WHERE id IN"
 				 " (SELECT value::bigint FROM"
 				 " json_array_elements_text($1::json))"),

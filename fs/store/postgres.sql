@@ -74,6 +74,18 @@ CREATE TABLE pymodfs_resource (
 	content bytea NOT NULL
 );
 
+-- Made while the tables are empty: else the planner is told that there is one row, and in the transaction that brings the
+-- first thousands joins without an index. For a table that looks small it takes the index made last of those that would do.
+CREATE UNIQUE INDEX pymodfs_node_path ON pymodfs_node (path) WHERE path IS NOT NULL;
+CREATE INDEX pymodfs_node_hidden ON pymodfs_node (id) WHERE parent IS NULL;
+CREATE INDEX pymodfs_node_other ON pymodfs_node (kind) WHERE kind <> 'm';
+CREATE UNIQUE INDEX pymodfs_node_name ON pymodfs_node (name) WHERE name IS NOT NULL;
+CREATE INDEX pymodfs_node_dirs ON pymodfs_node (parent) WHERE kind = 'd';
+CREATE INDEX pymodfs_node_parent ON pymodfs_node (parent, id) WHERE parent IS NOT NULL;
+CREATE UNIQUE INDEX pymodfs_node_base ON pymodfs_node (parent, base) WHERE parent IS NOT NULL;
+CREATE INDEX pymodfs_version_node ON pymodfs_version (node, id);
+CREATE INDEX pymodfs_change_path ON pymodfs_change (dir, base, id);
+
 CREATE VIEW pymodfs_now (ns) AS
 SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000;
 
@@ -114,8 +126,6 @@ WITH RECURSIVE above (path) AS (
 )
 SELECT 'd', path, substring(path FROM '[^/]*$'), 1, ns, ns, ns FROM above, pymodfs_now ORDER BY path;
 
-CREATE UNIQUE INDEX pymodfs_node_path ON pymodfs_node (path) WHERE path IS NOT NULL;
-
 UPDATE pymodfs_node n SET parent = d.id FROM pymodfs_node d
 WHERE n.kind = 'd' AND n.id <> 1 AND d.path = pymodfs_parent_path(n.path);
 
@@ -131,16 +141,6 @@ SELECT n.id, CASE WHEN d.path = '' THEN n.base ELSE d.path || '/' || n.base END,
 FROM pymodfs_node n LEFT JOIN pymodfs_node d ON d.id = n.parent WHERE n.kind = 'm' ORDER BY n.id;
 
 UPDATE pymodfs_node n SET version = v.id FROM pymodfs_version v WHERE v.node = n.id;
-
--- For a table that looks small the planner takes the index made last of those that would do.
-CREATE INDEX pymodfs_node_hidden ON pymodfs_node (id) WHERE parent IS NULL;
-CREATE INDEX pymodfs_node_other ON pymodfs_node (kind) WHERE kind <> 'm';
-CREATE UNIQUE INDEX pymodfs_node_name ON pymodfs_node (name) WHERE name IS NOT NULL;
-CREATE INDEX pymodfs_node_dirs ON pymodfs_node (parent) WHERE kind = 'd';
-CREATE INDEX pymodfs_node_parent ON pymodfs_node (parent, id) WHERE parent IS NOT NULL;
-CREATE UNIQUE INDEX pymodfs_node_base ON pymodfs_node (parent, base) WHERE parent IS NOT NULL;
-CREATE INDEX pymodfs_version_node ON pymodfs_version (node, id);
-CREATE INDEX pymodfs_change_path ON pymodfs_change (dir, base, id);
 
 -- The lock of the one writer, until the end of the transaction. The number is this schema's own.
 CREATE FUNCTION pymodfs_lock() RETURNS void LANGUAGE plpgsql AS $$
