@@ -4,7 +4,7 @@
  * so that it is there whole or not at all; links are not followed. No state.
  */
 #include "place.h"
-#include "../tree/clock.h"
+#include "../store/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,6 +6,7 @@
  */
 #include "progress.h"
 
+#include "../store/clock.h"
 #include "interrupt.h"
 #include "waiting.h"
 #include "wrap.h"
@@ -14,28 +15,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define MS INT64_C(1000000)
 #define BAR_MAX 40
 #define BAR_MIN 5
 
 static int drawn_width; /* 0: no bar is there */
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
-}
 
 void progress_init(struct progress *progress, const char *what, int64_t total)
 {
 	*progress = (struct progress){
 		.what = what,
 		.total = total,
-		.started = now_ns(),
+		.started = clock_monotonic(),
 		.terminal = isatty(STDERR_FILENO),
 	};
 }
@@ -72,11 +64,11 @@ void progress_show(struct progress *progress, int64_t done)
 {
 	if (!progress->terminal || done <= 0)
 		return;
-	int64_t now = now_ns(), elapsed = now - progress->started;
+	int64_t now = clock_monotonic(), elapsed = now - progress->started;
 	if (!progress->visible)
-		progress->visible =
-			elapsed > 100 * MS && elapsed / done * progress->total > 1000 * MS;
-	if (!progress->visible || now - progress->drawn < 50 * MS)
+		progress->visible = elapsed > 100 * MILLISECOND &&
+				    elapsed / done * progress->total > 1000 * MILLISECOND;
+	if (!progress->visible || now - progress->drawn < 50 * MILLISECOND)
 		return;
 	progress->drawn = now;
 	draw(progress, done);

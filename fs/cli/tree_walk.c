@@ -5,7 +5,7 @@
  */
 #include "tree_walk.h"
 #include "record.h"
-#include "../tree/clock.h"
+#include "../store/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Words that people type: what a mistyped one may have been meant to be, and moments in time. */
+#include "../store/clock.h"
 #include "cli.h"
 
 #include <ctype.h>
@@ -9,7 +10,6 @@
 #include <time.h>
 
 #define WORD_MAX 64
-#define SECOND INT64_C(1000000000)
 
 /* ---- the nearest word ---- */
 
@@ -67,13 +67,6 @@ const char *cli_nearest(const char *word, const char *const *words, size_t n)
 
 /* ---- moments ---- */
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * SECOND + ts.tv_nsec;
-}
-
 /* 30d: so long ago. */
 static int parse_age(const char *text, int64_t *ret_ns)
 {
@@ -91,9 +84,9 @@ static int parse_age(const char *text, int64_t *ret_ns)
 		int64_t age;
 		if (strcmp(end, units[i].name) != 0)
 			continue;
-		if (__builtin_mul_overflow(n, units[i].seconds * SECOND, &age))
+		if (__builtin_mul_overflow(n, units[i].seconds * NANOSECONDS, &age))
 			return -EINVAL;
-		*ret_ns = now_ns() - age;
+		*ret_ns = clock_real() - age;
 		return 0;
 	}
 	return -EINVAL;
@@ -112,7 +105,7 @@ static int parse_date(const char *text, int64_t *ret_ns)
 		time_t seconds = mktime(&tm);
 		if (seconds == (time_t)-1)
 			return -EINVAL;
-		*ret_ns = seconds * SECOND;
+		*ret_ns = seconds * NANOSECONDS;
 		return 0;
 	}
 	return -EINVAL;
@@ -124,9 +117,10 @@ int cli_parse_time(const char *text, int64_t *ret_ns)
 		char *end;
 		errno = 0;
 		long long seconds = strtoll(text + 1, &end, 10);
-		if (errno || end == text + 1 || *end || seconds < 0 || seconds > INT64_MAX / SECOND)
+		if (errno || end == text + 1 || *end || seconds < 0 ||
+			seconds > INT64_MAX / NANOSECONDS)
 			return -EINVAL;
-		*ret_ns = seconds * SECOND;
+		*ret_ns = seconds * NANOSECONDS;
 		return 0;
 	}
 	return parse_age(text, ret_ns) ? parse_date(text, ret_ns) : 0;

@@ -8,11 +8,12 @@
  */
 #include "control.h"
 
+#include "../store/clock.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define READ_MAX (1u << 20)
 
@@ -99,9 +100,7 @@ static struct fuse_pollhandle *take_poll(struct control *control)
 void control_wake_streams(void *arg)
 {
 	struct control *control = arg;
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	atomic_store(&control->changed, now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+	atomic_store(&control->changed, clock_real());
 	if (atomic_exchange(&control->at_known, false))
 		fuse_lowlevel_notify_inval_inode(
 			control->mount->session, control_ino(&control->fixed[CONTROL_AT]), -1, 0);

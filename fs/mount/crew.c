@@ -29,7 +29,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "../tree/clock.h"
+#include "../store/clock.h"
 #include "mount.h"
 
 #define LOOK_EVERY 256 /* requests of an unbroken burst between two looks for signals */

@@ -2,7 +2,7 @@
 /*
  * Requests on files of the store: committed versions, which are read, and drafts, which are written.
  */
-#include "../tree/clock.h"
+#include "../store/clock.h"
 #include "ops_file.h"
 
 #include <errno.h>

@@ -37,7 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../tree/clock.h"
+#include "../store/clock.h"
 #include "job.h"
 #include "mount.h"
 #include "waiter.h"

@@ -10,7 +10,7 @@
  * Young directories, those that have not settled, stand in a table with the time of their last change; cache->lock guards it. The
  * publisher's thread turns them into links.
  */
-#include "../tree/clock.h"
+#include "../store/clock.h"
 #include "pycache.h"
 
 #include <errno.h>

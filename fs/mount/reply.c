@@ -9,7 +9,7 @@
 #include <syslog.h>
 
 #include "../tree/caller.h"
-#include "../tree/clock.h"
+#include "../store/clock.h"
 
 struct tree_caller caller_of(fuse_req_t req)
 {

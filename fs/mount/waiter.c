@@ -3,7 +3,7 @@
  * A list of answers that are held back, and the thread that gives those whose patience is over. It sleeps without a
  * time-out while nobody's patience is bounded. Whoever takes a waiter off the list, under the lock, calls it, without the lock.
  */
-#include "../tree/clock.h"
+#include "../store/clock.h"
 #include "waiter.h"
 
 #include <errno.h>

@@ -6,13 +6,13 @@
  */
 #include "postgres.h"
 
+#include "clock.h"
 #include "error.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define RETRY_MS 1000
 
@@ -22,13 +22,6 @@ struct postgres_watch {
 	bool lost;
 	int64_t retry; /* monotonic, ms: not to be tried again before */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
 
 int postgres_watch_create(struct store *store, struct store_watch **ret_watch)
 {
@@ -61,7 +54,7 @@ static bool take_notifications(struct postgres_watch *watch)
 	bool any = false;
 	if (!PQconsumeInput(watch->connection) || PQstatus(watch->connection) != CONNECTION_OK) {
 		watch->lost = true;
-		watch->retry = now_ms();
+		watch->retry = clock_monotonic_ms();
 		return false;
 	}
 	while ((notify = PQnotifies(watch->connection))) {
@@ -74,10 +67,10 @@ static bool take_notifications(struct postgres_watch *watch)
 /* True when the connection is back. */
 static bool try_again(struct postgres_watch *watch)
 {
-	if (now_ms() < watch->retry)
+	if (clock_monotonic_ms() < watch->retry)
 		return false;
 	PQreset(watch->connection);
-	watch->retry = now_ms() + RETRY_MS;
+	watch->retry = clock_monotonic_ms() + RETRY_MS;
 	watch->lost = PQstatus(watch->connection) != CONNECTION_OK ||
 		      postgres_execute(watch->connection, "LISTEN pymodfs");
 	return !watch->lost;
@@ -91,7 +84,7 @@ static int sleep_until(struct postgres_watch *watch, int wake_fd, int64_t deadli
 	};
 	if (watch->lost && watch->retry < deadline)
 		deadline = watch->retry;
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - clock_monotonic_ms();
 	int timeout = deadline == INT64_MAX ? -1
 		      : left < 0            ? 0
 		      : left > INT32_MAX    ? INT32_MAX
@@ -106,11 +99,11 @@ static int sleep_until(struct postgres_watch *watch, int wake_fd, int64_t deadli
 int postgres_watch_wait(struct store_watch *base, int wake_fd, int timeout_ms, bool *ret_changed)
 {
 	struct postgres_watch *watch = (struct postgres_watch *)base;
-	int64_t deadline = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+	int64_t deadline = timeout_ms < 0 ? INT64_MAX : clock_monotonic_ms() + timeout_ms;
 	bool changed, woken = false;
 	for (;;) {
 		changed = watch->lost ? try_again(watch) : take_notifications(watch);
-		if (changed || woken || now_ms() >= deadline)
+		if (changed || woken || clock_monotonic_ms() >= deadline)
 			break;
 		int err = sleep_until(watch, wake_fd, deadline, &woken);
 		if (err)

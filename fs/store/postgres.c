@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "clock.h"
 #include "error.h"
 
 #include <endian.h>
@@ -140,16 +141,16 @@ static int run_once(struct postgres_db *db, enum sql sql, const struct db_value 
 /* Where it takes seconds to fail not more often than each second, since others wait meanwhile. */
 static int reconnect(struct postgres_db *db)
 {
-	if (store_now_ms() < db->retry)
+	if (clock_monotonic_ms() < db->retry)
 		return postgres_fail(db->connection, NULL);
-	int64_t begun = store_now_ms();
+	int64_t begun = clock_monotonic_ms();
 	PQreset(db->connection);
 	memset(db->prepared, 0, sizeof(db->prepared));
 	int err = PQstatus(db->connection) == CONNECTION_OK
 			  ? postgres_prepare_session(db->connection)
 			  : postgres_fail(db->connection, NULL);
 	db->lost = err != 0;
-	int64_t now = store_now_ms();
+	int64_t now = clock_monotonic_ms();
 	db->retry = err && now - begun > RETRY_MS / 2 ? now + RETRY_MS : 0;
 	return err;
 }

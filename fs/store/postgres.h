@@ -13,7 +13,7 @@ struct postgres_db {
 	bool prepared[N_SQL];
 	bool begun; /* a transaction: it ends with the connection, and nothing is carried out instead of it */
 	bool lost;     /* the last failure was the connection's */
-	int64_t retry; /* store_now_ms(): after a failure, not to be connected again before */
+	int64_t retry; /* clock_monotonic_ms(): after a failure, not to be connected again before */
 	int64_t affected;
 };
 

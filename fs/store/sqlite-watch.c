@@ -16,6 +16,7 @@
  */
 #include "sqlite.h"
 
+#include "clock.h"
 #include "error.h"
 
 #include <errno.h>
@@ -26,18 +27,15 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define US 1000LL
-#define MS (1000 * US)
-#define SECOND (1000 * MS)
-#define HOT_TIME (10 * MS) /* how long after an event to look often */
+#define HOT_TIME (10 * MILLISECOND) /* how long after an event to look often */
 #define HOT_PERIOD (100 * US)
-#define OWN_PERIOD (1 * MS)         /* the first look after an event that may be our own */
-#define UNSETTLED_TIME (2 * SECOND) /* how long after an event to look now and then */
-#define UNSETTLED_PART 10           /* one look in this part of the time that has passed */
-#define IDLE_PERIOD (30 * SECOND)
+#define OWN_PERIOD (1 * MILLISECOND)     /* the first look after an event that may be our own */
+#define UNSETTLED_TIME (2 * NANOSECONDS) /* how long after an event to look now and then */
+#define UNSETTLED_PART 10                /* one look in this part of the time that has passed */
+#define IDLE_PERIOD (30 * NANOSECONDS)
 
 struct sqlite_watch {
 	struct store_watch watch;
@@ -52,13 +50,6 @@ struct sqlite_watch {
 	uint64_t commits;              /* the store's, when it was drained last */
 	bool own;                      /* the last event may be of one of those */
 };
-
-static int64_t monotonic_now(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * SECOND + ts.tv_nsec;
-}
 
 /* Watches the log; it is there as long as a connection is open, but may come and go before. */
 static void watch_log(struct sqlite_watch *watch)
@@ -101,7 +92,7 @@ static int look(struct sqlite_watch *watch, bool *ret_changed)
 		return err;
 	watch->displaced = false;
 	int code = sqlite3_step(watch->data_version);
-	watch->last_look = monotonic_now();
+	watch->last_look = clock_monotonic();
 	if (code != SQLITE_ROW) {
 		err = sqlite_fail(watch->handle, code);
 		sqlite3_reset(watch->data_version);
@@ -192,7 +183,7 @@ static void note_events(struct sqlite_watch *watch)
 	uint64_t commits = store_commits(watch->store);
 	watch->own = commits % 2 || commits != watch->commits;
 	watch->commits = commits;
-	watch->last_event = monotonic_now();
+	watch->last_event = clock_monotonic();
 }
 
 /* How long it is from one look to the next, so long after an event. */
@@ -224,7 +215,7 @@ static int sleep_for(struct sqlite_watch *watch, int wake_fd, int64_t ns, bool *
 	bool hot = ns <= (watch->own ? OWN_PERIOD : HOT_PERIOD);
 	struct pollfd fds[] = {
 		{.fd = wake_fd, .events = POLLIN}, {.fd = watch->fd, .events = POLLIN}};
-	struct timespec ts = {.tv_sec = ns / SECOND, .tv_nsec = ns % SECOND};
+	struct timespec ts = {.tv_sec = ns / NANOSECONDS, .tv_nsec = ns % NANOSECONDS};
 	int n = ppoll(fds, hot ? 1 : 2, &ts, NULL);
 	if (n < 0 && errno != EINTR)
 		return store_fail(-errno, "poll: %s", strerror(errno));
@@ -246,8 +237,8 @@ static void sleep_exactly(void)
 int sqlite_watch_wait(struct store_watch *base, int wake_fd, int timeout_ms, bool *ret_changed)
 {
 	struct sqlite_watch *watch = (struct sqlite_watch *)base;
-	int64_t now = monotonic_now();
-	int64_t deadline = timeout_ms < 0 ? INT64_MAX : now + timeout_ms * MS;
+	int64_t now = clock_monotonic();
+	int64_t deadline = timeout_ms < 0 ? INT64_MAX : now + timeout_ms * MILLISECOND;
 	bool changed = false, woken = false;
 	sleep_exactly();
 	for (;;) {
@@ -259,7 +250,7 @@ int sqlite_watch_wait(struct store_watch *base, int wake_fd, int timeout_ms, boo
 			err = look(watch, &changed);
 		if (err)
 			return err;
-		now = monotonic_now();
+		now = clock_monotonic();
 		if (changed || woken || now >= deadline)
 			break;
 	}

@@ -7,6 +7,7 @@
  */
 #include "sqlite.h"
 
+#include "clock.h"
 #include "error.h"
 
 #include <errno.h>
@@ -161,7 +162,7 @@ static int sqlite_begin_read(struct db *base)
 static int wait_for_lock(void *arg, int tries)
 {
 	const struct sqlite_db *db = arg;
-	if (store_now_ms() >= db->deadline)
+	if (clock_monotonic_ms() >= db->deadline)
 		return 0;
 	sqlite3_sleep(tries < 100 ? 1 : 5);
 	return 1;
@@ -173,7 +174,7 @@ static int sqlite_begin_write(struct db *base, int timeout_ms)
 	int err = sqlite_check_place(db->handle);
 	if (err)
 		return err;
-	db->deadline = store_now_ms() + timeout_ms;
+	db->deadline = clock_monotonic_ms() + timeout_ms;
 	sqlite3_busy_handler(db->handle, wait_for_lock, db);
 	return execute(db, "BEGIN IMMEDIATE");
 }

@@ -13,7 +13,7 @@ struct sqlite_db {
 	sqlite3_stmt *statements[N_SQL]; /* prepared when first used */
 	sqlite3_stmt *rollback;
 	int64_t affected;
-	int64_t deadline; /* until when a transaction waits to begin; store_now_ms() */
+	int64_t deadline; /* until when a transaction waits to begin; clock_monotonic_ms() */
 };
 
 /* ---- sqlite-error.c ---- */

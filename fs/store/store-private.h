@@ -108,11 +108,6 @@ int write_attr(struct db *db, int64_t id, const struct store_attr *attr);
 /* The name is fit and free, the parent is a directory. */
 int write_check_place(struct db *db, int64_t parent, const char *name);
 
-/* ---- txn.c ---- */
-
-/* CLOCK_MONOTONIC in milliseconds. */
-int64_t store_now_ms(void);
-
 /* ---- content.c ---- */
 
 /* The content with its zeros, and one more; the caller frees. -EFBIG */

@@ -8,19 +8,13 @@
  */
 #include "store-private.h"
 
+#include "clock.h"
 #include "error.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-int64_t store_now_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
 
 /* Waits for the transactions of other threads. */
 static int take_writer(struct store *store, int64_t deadline)
@@ -52,7 +46,7 @@ static int begin_taken(struct store *store, const struct store_origin *origin, i
 		err = store->engine->open(store, true, &store->writer);
 	if (err)
 		return err;
-	int64_t left = deadline - store_now_ms();
+	int64_t left = deadline - clock_monotonic_ms();
 	err = store->engine->begin_write(store->writer, left > 0 ? (int)left : 0);
 	if (err)
 		return err;
@@ -69,8 +63,8 @@ static int begin_taken(struct store *store, const struct store_origin *origin, i
 int store_begin(struct store *store, const struct store_origin *origin, int timeout_ms,
 	struct store_txn **ret_txn)
 {
-	int64_t deadline =
-		store_now_ms() + (timeout_ms < 0 ? store->options.busy_timeout_ms : timeout_ms);
+	int64_t deadline = clock_monotonic_ms() +
+			   (timeout_ms < 0 ? store->options.busy_timeout_ms : timeout_ms);
 	if (store->options.read_only)
 		return store_fail(-EROFS, "the database was opened read-only");
 	struct store_txn *txn = calloc(1, sizeof(*txn));

@@ -9,7 +9,7 @@
 #include <utlist.h>
 
 #include "caller.h"
-#include "clock.h"
+#include "../store/clock.h"
 #include "draft.h"
 #include "names.h"
 #include "tree.h"

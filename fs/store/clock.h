@@ -33,6 +33,11 @@ static inline int64_t clock_monotonic(void)
 	return clock_read(CLOCK_MONOTONIC);
 }
 
+static inline int64_t clock_monotonic_ms(void)
+{
+	return clock_monotonic() / MILLISECOND;
+}
+
 static inline int64_t clock_real(void)
 {
 	return clock_read(CLOCK_REALTIME);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An export's way through the directories. They are opened one below the other without following links, and the
+ * database's names are checked, so that nothing is written outside the directory that was named. One thread.
+ */
+#include "export.h"
+
+#include "cli.h"
+#include "interrupt.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEPTH_MAX 2048 /* as deep as a path can be */
+
+/* ---- listing ---- */
+
+struct listing {
+	struct export_item *items;
+	size_t n, room;
+};
+
+static void listing_finish(struct listing *listing)
+{
+	for (size_t i = 0; i < listing->n; i++)
+		free(listing->items[i].name);
+	free(listing->items);
+}
+
+static int take_entry(void *arg, const struct store_entry *entry)
+{
+	struct listing *listing = arg;
+	if (listing->n == listing->room) {
+		size_t room = listing->room ? 2 * listing->room : 64;
+		void *items = realloc(listing->items, room * sizeof(*listing->items));
+		if (!items)
+			return -ENOMEM;
+		listing->items = items;
+		listing->room = room;
+	}
+	char *name = strdup(entry->name);
+	if (!name)
+		return -ENOMEM;
+	listing->items[listing->n++] = (struct export_item){.node = entry->node, .name = name};
+	return 0;
+}
+
+static bool is_file_name(const char *name)
+{
+	return *name && !strchr(name, '/') && strcmp(name, ".") && strcmp(name, "..");
+}
+
+int export_fail_at(const struct export_level *level, const char *name, const char *words)
+{
+	return cli_fail("%s/%s: %s", level->path, name, words);
+}
+
+static int list(struct export *export, int64_t id, const struct export_level *level,
+	struct listing *listing)
+{
+	if (store_list(export->reader, id, 0, take_entry, listing))
+		return cli_fail("%s: %s", level->path, store_error());
+	for (size_t i = 0; i < listing->n; i++)
+		if (!is_file_name(listing->items[i].name))
+			return export_fail_at(level, listing->items[i].name,
+				"no file name; the database is damaged");
+	if (level->depth >= DEPTH_MAX)
+		return cli_fail("%s: too deep", level->path);
+	return 0;
+}
+
+/* ---- trees ---- */
+
+static int open_below(
+	const struct export_level *level, const char *name, mode_t mode, bool write, int *ret_fd)
+{
+	if (write && mkdirat(level->fd, name, mode) && errno != EEXIST)
+		return export_fail_at(level, name, strerror(errno));
+	int fd = level->fd < 0
+			 ? -1
+			 : openat(level->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return export_fail_at(level, name,
+			"is no directory; it is one in the database; remove it, or export "
+			"elsewhere");
+	if (fd < 0 && (write || (level->fd >= 0 && errno != ENOENT)))
+		return export_fail_at(level, name, strerror(errno));
+	*ret_fd = fd;
+	return 0;
+}
+
+static int enter_dir(struct export *export, const struct export_level *level,
+	const struct export_item *item, bool write)
+{
+	mode_t mode = item->node.mode >= 0 ? (mode_t)item->node.mode & 0777 : 0777;
+	struct export_level below = {.fd = -1, .depth = level->depth + 1};
+	char *path;
+	int status = open_below(level, item->name, mode | 0700, write, &below.fd);
+	if (status)
+		return status;
+	if (asprintf(&path, "%s/%s", level->path, item->name) < 0) {
+		status = cli_fail("out of memory");
+	} else {
+		below.path = path;
+		status = export_visit_dir(export, item->node.id, &below, write);
+		free(path);
+	}
+	if (!status && write && item->node.mode >= 0 && fchmod(below.fd, mode))
+		status = export_fail_at(level, item->name, strerror(errno));
+	/* Nothing in it was chosen. */
+	if (!status && write && choice_is_made(&export->transfer.choice))
+		(void)unlinkat(level->fd, item->name, AT_REMOVEDIR);
+	if (below.fd >= 0)
+		close(below.fd);
+	return status;
+}
+
+static bool is_listed(const struct listing *listing, const char *name)
+{
+	for (size_t i = 0; i < listing->n; i++)
+		if (!strcmp(listing->items[i].name, name))
+			return true;
+	return false;
+}
+
+static bool is_stranger(const char *name)
+{
+	return is_file_name(name) && strcmp(name, RECORD_NAME) != 0;
+}
+
+/* Without --overwrite the directory holds nothing that the database has not. */
+static int check_strangers(const struct export *export, const struct export_level *level,
+	const struct listing *listing)
+{
+	int fd = level->fd < 0 || export->overwrite || export->record.there
+			 ? -1
+			 : openat(level->fd, ".", O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	int status = 0;
+	while (dir && !status && (entry = readdir(dir)))
+		if (is_stranger(entry->d_name) && !is_listed(listing, entry->d_name))
+			status = export_fail_at(level, entry->d_name,
+				"is not in the database; --overwrite exports beside it; nothing "
+				"was exported");
+	if (dir)
+		closedir(dir);
+	return status;
+}
+
+int export_visit_dir(
+	struct export *export, int64_t id, const struct export_level *level, bool write)
+{
+	struct listing listing = {.n = 0};
+	int status = list(export, id, level, &listing);
+	if (!status && !write)
+		status = check_strangers(export, level, &listing);
+	for (size_t i = 0; i < listing.n && !status; i++) {
+		const struct export_item *item = &listing.items[i];
+		status = interrupt_check("what was written so far stays; export again to go on");
+		if (status)
+			break;
+		status = item->node.kind == STORE_DIR
+				 ? enter_dir(export, level, item, write)
+				 : export_visit_file(export, level, item, write);
+	}
+	listing_finish(&listing);
+	return status;
+}
+
+bool export_is_empty(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *entry;
+	bool empty = true;
+	while (dir && empty && (entry = readdir(dir)))
+		empty = !is_file_name(entry->d_name);
+	if (dir)
+		closedir(dir);
+	return empty;
+}
