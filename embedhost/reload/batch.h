@@ -223,14 +223,17 @@ bool same_metalayout(PyTypeObject *a, PyTypeObject *b); /* of metaclasses */
 
 /* become.c */
 int class_become(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
-int become_follow(struct batch *batch);
 int class_follow(struct batch *batch, PyTypeObject *type);
 bool class_is_layout(PyObject *value);
 bool class_names_layout(PyObject *name);
+
+/* derive.c: when the new classes have the bases that they will have */
+int derive_all(struct batch *batch);
 extern PyTypeObject Bar_Type;
 
 /* earlier.c */
 int earlier_set(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh); /* at last */
+PyObject *earlier_list(PyTypeObject *type); /* the classes of its instances of earlier layouts */
 
 /* frames.c */
 struct _PyInterpreterFrame;

@@ -255,7 +255,7 @@ static int commit_steps(struct batch *batch, PyObject *young)
 	if (weak_match(batch, young) < 0 || commit_modules(batch) < 0 ||
 		commit_objects(batch) < 0 || aliases_update(batch) < 0)
 		return -1;
-	return heap_rewrite(batch, young) < 0 ? -1 : become_follow(batch);
+	return heap_rewrite(batch, young) < 0 ? -1 : derive_all(batch);
 }
 
 static void caches_clear(struct batch *batch)

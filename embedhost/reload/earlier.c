@@ -23,6 +23,29 @@ static bool is_earlier(PyTypeObject *type)
 }
 
 /* The new class stands right behind the earlier one. */
+static bool is_earlier_of(PyTypeObject *type, PyObject *other)
+{
+	return is_earlier(type) && PyTuple_GET_SIZE(type->tp_mro) > 1 &&
+	       PyTuple_GET_ITEM(type->tp_mro, 1) == other;
+}
+
+PyObject *earlier_list(PyTypeObject *type)
+{
+	PyObject *list = PyList_New(0), *key, *reference;
+	Py_ssize_t position = 0;
+
+	while (list && type->tp_subclasses &&
+		PyDict_Next(type->tp_subclasses, &position, &key, &reference)) {
+		PyObject *subclass = PyWeakref_GET_OBJECT(reference);
+
+		if (PyType_Check(subclass) &&
+			is_earlier_of((PyTypeObject *)subclass, (PyObject *)type) &&
+			PyList_Append(list, subclass) < 0)
+			Py_CLEAR(list);
+	}
+	return list;
+}
+
 static PyTypeObject *current_of(PyTypeObject *type)
 {
 	while (is_earlier(type) && PyTuple_GET_SIZE(type->tp_mro) > 1)
@@ -245,11 +268,6 @@ static int set_new(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh)
 /* ---- type.__subclasses__() ---- */
 
 static PyMethodDef *subclasses_original;
-
-static bool is_earlier_of(PyTypeObject *type, PyObject *other)
-{
-	return PyTuple_GET_SIZE(type->tp_mro) > 1 && PyTuple_GET_ITEM(type->tp_mro, 1) == other;
-}
 
 /* In the place of an earlier layout of the class itself stand those that derive from that. */
 static PyObject *subclasses(PyObject *self, PyObject *nothing)

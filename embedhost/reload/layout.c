@@ -22,6 +22,28 @@ static bool same_slots(PyObject *a, PyObject *b)
 	return true;
 }
 
+/* The next class down the line that has slots; NULL: none made by Python code. */
+static PyTypeObject *slotted(PyTypeObject *type)
+{
+	while (type && PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) &&
+		same_slots(((PyHeapTypeObject *)type)->ht_slots, NULL))
+		type = type->tp_base;
+	return type && PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) ? type : NULL;
+}
+
+/* What stands at which place in the instances' memory is a matter of the bases as well. */
+static bool same_slots_below(PyTypeObject *a, PyTypeObject *b)
+{
+	a = slotted(a);
+	b = slotted(b);
+	while (a && b &&
+		same_slots(((PyHeapTypeObject *)a)->ht_slots, ((PyHeapTypeObject *)b)->ht_slots)) {
+		a = slotted(a->tp_base);
+		b = slotted(b->tp_base);
+	}
+	return !a && !b;
+}
+
 /* What the class statements began with: they have one way to free an instance, as our loader's class has. */
 static PyTypeObject *c_base(PyTypeObject *type)
 {
@@ -109,8 +131,7 @@ bool same_layout(struct batch *batch, PyTypeObject *a, PyTypeObject *b)
 	return a->tp_basicsize == b->tp_basicsize && a->tp_itemsize == b->tp_itemsize &&
 	       a->tp_dictoffset == b->tp_dictoffset &&
 	       a->tp_weaklistoffset == b->tp_weaklistoffset &&
-	       (a->tp_flags & flags) == (b->tp_flags & flags) &&
-	       same_slots(((PyHeapTypeObject *)a)->ht_slots, ((PyHeapTypeObject *)b)->ht_slots) &&
+	       (a->tp_flags & flags) == (b->tp_flags & flags) && same_slots_below(a, b) &&
 	       same_memory(c_base(a), c_base(b)) && same_fields(&comparison, a, b, DEPTH);
 }
 

@@ -1,5 +1,6 @@
 """A class of any kind becomes one of any other kind, and back: its instances and subclasses go on with the new code."""
 
+import os
 import unittest
 
 from tests.host.harness import HostCase
@@ -54,6 +55,72 @@ for i, (first, second) in enumerate(itertools.permutations(KINDS, 2)):
             wrong.append(f'{first} -> {second}, version {n}: {error!r}')
     pymodhost.unload(name)
 assert not wrong, '\\n'.join(wrong)
+"""
+
+# Three classes, one derived from the other, and a mixin: other slots, bases and special methods with each version. Instances of all
+# versions, and of classes that the program derived from them, keep the values of their slots and find the rest in the new classes.
+HIERARCHIES = """
+import random
+random = random.Random(SEED)
+NAMES = 'pqrs'
+
+def class_of(name, bases, n):
+    kind, slots = random.choice(['slots', 'slots', 'slots', 'open', 'dict']), random.sample(NAMES, random.randrange(3))
+    if kind == 'dict':
+        slots += random.sample(['__dict__', '__weakref__'], random.randrange(3))
+    lines = [f'class {name}({", ".join(bases)}):', f'  def who(self): return {name!r}, {n}']
+    lines += [] if kind == 'open' else [f'  __slots__ = {tuple(slots)!r}']
+    lines += random.choice([[], [], [f'  def __len__(self): return {n}'], ['  def __eq__(self, other): return self is other', '  __hash__ = object.__hash__']])
+    return lines
+
+def program(n):
+    mixed = random.random() < 0.5
+    lines = class_of('M', [], n) if mixed else []
+    for name, base in (('A', random.choice(['', '', '', 'Exception', 'list', 'dict'])), ('B', 'A'), ('C', random.choice('AB'))):
+        bases = [base] if base else []
+        if mixed and random.random() < 0.4:
+            bases.insert(random.randrange(len(bases) + 1), 'M')
+        lines += class_of(name, bases, n)
+    return '\\n'.join(lines)
+
+def is_valid(source):
+    try:
+        exec(source, {'__name__': 'm'})
+    except TypeError:
+        return False
+    return True
+
+def hold(kind, name):
+    values, x = {}, kind()
+    for slot in NAMES:
+        try:
+            setattr(x, slot, value := [slot])
+        except AttributeError:
+            continue
+        values[slot] = value
+    held.append((x, name, values))
+
+held = []
+for n in range(VERSIONS):
+    source = program(n)
+    while not is_valid(source):
+        source = program(n)
+    write('m', source)
+    import m
+    good()
+    for name in 'ABC':
+        hold(getattr(m, name), name)
+    name = random.choice('ABC')
+    hold(type('Sub', (getattr(m, name),), random.choice([{}, {'__slots__': ()}, {'__slots__': ('z',)}])), name)
+    for x, name, values in held:
+        kind = getattr(m, name)
+        assert isinstance(x, kind) and x.who() == (name, n), (n, name, x.who())
+        eq({slot: getattr(x, slot) for slot in values}, values)
+        kind.told = told = [n]
+        eq([getattr(x, slot, None) for slot in (*NAMES, 'told')][-1], told)
+        eq(bool(x), bool(len(x)) if hasattr(x, '__len__') else True)
+        repr(x), type(x).__subclasses__()
+    del held[random.randrange(len(held))]
 """
 
 
@@ -232,6 +299,50 @@ class Layouts(HostCase):
                     eq((x.who(), [isinstance(x, k) for k in (a.A, b.B, c.C, D)]), (['A', 'B', 'C', 'D'][:n][::-1], [k < n for k in range(4)]))
                     eq((type(x)().x, getattr(type(x)(), slot), type(type(x)())), (1, 2, (a.A, b.B, c.C, D)[n - 1]))
                 eq([k.__subclasses__() for k in (a.A, b.B, c.C)], [[b.B], [c.C], [D]])
+        """)
+
+    def test_a_slot_of_a_base_that_gets_another_name_is_another_one(self):
+        self.host("""
+            source = 'class A:\\n  __slots__ = ({0!r},)\\nclass B(A):\\n  __slots__ = ()\\n  def f(self): return {1}'
+            write('m', source.format('p', 1))
+            import m
+            b = m.B()
+            b.p = 5
+            write('m', source.format('q', 2))
+            good('m')
+            eq((b.f(), b.p, hasattr(b, 'q'), isinstance(b, m.B), hasattr(m.B(), 'p')), (2, 5, False, True, False))
+        """)
+
+    def test_instances_keep_their_values_through_changes_of_their_whole_hierarchy(self):
+        self.host(HIERARCHIES.replace('SEED', '3').replace('VERSIONS', os.environ.get('PYMODFS_HOST_HIERARCHIES', '40')), deadline=600)
+
+    def test_a_hundred_layouts_leave_only_those_that_have_instances(self):
+        self.host("""
+            import gc
+            source = 'class B{0}:\\n  def g(self): return {0}\\nclass C({1}):\\n  __slots__ = ("a", {2})\\n  def f(self): return {0}\\n  {3}'
+            write('m', source.format(0, 'object', '"b"', 'x = 1'))
+            import m
+            class Sub(m.C):
+                pass
+            old = [m.C(), Sub()]
+            old[0].a = old[1].a = 5
+            for n in range(1, 100):
+                write('m', source.format(n, 'object', f'"c{n}"', f'c{n - 1} = property(lambda self: {n})'))
+                good('m')
+                if n == 50:
+                    old.append(m.C())
+                    old[2].a = 5
+                eq([(x.f(), x.a) for x in old], [(n, 5)] * len(old))
+                eq([getattr(x, f'c{n - 1}') for x in old[:2]], [n] * 2)
+            collect()
+            eq(len([x for x in gc.get_objects() if isinstance(x, type) and x.__module__ == 'm' and x.__name__ == 'C']), 3)
+            eq([len(type(x).__mro__) for x in old], [3, 4, 3])
+            write('m', source.format(100, 'B100', '"d"', 'y = 2'))
+            good('m')
+            eq([(x.f(), x.g(), x.a, x.y, hasattr(x, 'd'), isinstance(x, m.B100)) for x in old], [(100, 100, 5, 2, False, True)] * 3)
+            del old[:], Sub
+            collect()
+            eq(len([x for x in gc.get_objects() if isinstance(x, type) and x.__module__ == 'm' and x.__name__ == 'C']), 1)
         """)
 
     def test_a_copy_or_pickle_of_an_instance_of_an_earlier_layout_is_one_of_the_new_class(self):
