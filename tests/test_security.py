@@ -4,7 +4,7 @@ import os
 import sqlite3
 import unittest
 
-from tests.support import TestCase, files_of, pymodfs, run
+from tests.support import Mount, Process, TestCase, files_of, pymodfs, run
 
 STRANGER = ('setpriv', '--reuid=1001', '--regid=1001', '--clear-groups')
 
@@ -88,6 +88,20 @@ class StrangersDatabaseTest(TestCase):
             (mnt.path / 'a.py').write_text('V = 3\n')
         self.assertEqual((mnt.path / 'a.py').read_text(), 'V = 1\n')
         self.assertFalse(canary.exists())
+
+    def test_a_change_of_what_is_above_the_mount_is_not_repeated(self):
+        database, room = self.database({'a': 'V = 1\n'}), self.dir / 'room'
+        room.mkdir()
+        with Mount(database, room / 'mnt') as mnt:
+            os.listdir(mnt.path)
+            before = room.stat().st_mtime_ns
+            with Process('inotifywait', '-m', mnt.path) as watcher:
+                watcher.wait_output('Watches established')
+                database.execute("INSERT INTO pymodfs_change (op, kind, node, parent, dir, base, version, old_version, time) "
+                                 "VALUES ('u', 'm', 99, 1, '', '..', 5, 4, 1)")
+                database.update('a', 'V = 2\n')
+                watcher.wait_output('MODIFY a.py')
+            self.assertEqual(room.stat().st_mtime_ns, before)
 
     def test_a_set_user_id_bit_is_data(self):
         mnt = self.mount(database=self.spoil("UPDATE pymodfs_node SET mode = 2541 WHERE name = 'a'"))

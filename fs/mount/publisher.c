@@ -152,7 +152,8 @@ static bool is_in_use(struct mount *mount, int64_t version)
 static void echo_change(
 	struct mount *mount, const struct store_change *change, bool own, bool known)
 {
-	if (!mount->echo)
+	/* Only somebody who writes into the side tables makes a change of `..`, which would lead out of the mount. */
+	if (!mount->echo || (*change->name && store_check_name(change->name)))
 		return;
 	if (!own)
 		echo_add(mount, change, known);
