@@ -195,6 +195,8 @@ int sqlite_check(struct store *store, int (*fn)(void *arg, const char *words), v
 	if (code != SQLITE_OK && code != SQLITE_DONE)
 		err = sqlite_fail(handle, code);
 	sqlite3_finalize(statement);
+	if (!err && !stop && sqlite_check_triggers(handle, store->url, &store->setting))
+		stop = fn(arg, store_error());
 	sqlite3_close(handle);
 	return err ? err : stop;
 }

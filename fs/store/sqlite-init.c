@@ -26,6 +26,7 @@ struct init {
 	const char *table, *name, *source;
 	bool named;  /* the user named the table, so it must be there */
 	bool exists; /* it is there */
+	bool renew;  /* it is set up, but has lost its triggers */
 	bool fresh;
 };
 
@@ -204,7 +205,13 @@ static int check_set_up(struct init *init, bool *ret_done)
 /* Everything that can be refused; changes nothing. */
 static int check(struct init *init, bool *ret_done)
 {
+	bool has;
 	int err = check_set_up(init, ret_done);
+	if (!err && *ret_done) {
+		err = sqlite_has_triggers(init->handle, init->table, &has);
+		init->renew = !err && !has;
+		*ret_done = !init->renew;
+	}
 	if (err || *ret_done)
 		return err;
 	err = sqlite_check_encoding(init->handle, init->path);
@@ -247,6 +254,24 @@ static int note_identifiers(struct init *init)
 		init->table, init->name, init->source);
 }
 
+/* Inside the transaction. */
+static int make(struct init *init)
+{
+	int err;
+	if (init->renew) {
+		err = make_unique(init);
+		return err ? err
+			   : sqlite_renew_triggers(
+				     init->handle, init->table, init->name, init->source);
+	}
+	err = run_schema(init);
+	if (!err)
+		err = sqlite_watch_keys(init->handle, init->table, init->name, init->source);
+	if (!err)
+		err = make_unique(init);
+	return err ? err : note_identifiers(init);
+}
+
 static int set_up(struct init *init)
 {
 	bool done;
@@ -256,16 +281,8 @@ static int set_up(struct init *init)
 	if (err)
 		return err;
 	err = check(init, &done);
-	if (!err && !done) {
-		err = run_schema(init);
-		if (!err)
-			err = sqlite_watch_keys(
-				init->handle, init->table, init->name, init->source);
-		if (!err)
-			err = make_unique(init);
-		if (!err)
-			err = note_identifiers(init);
-	}
+	if (!err && !done)
+		err = make(init);
 	if (!err)
 		err = execute(init, "COMMIT");
 	if (err && !sqlite3_get_autocommit(init->handle))

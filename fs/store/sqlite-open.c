@@ -161,10 +161,11 @@ int sqlite_open(struct store *store, bool write, struct db **ret_db)
 	}
 	int code = sqlite3_prepare_v3(
 		db->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT, &db->rollback, NULL);
-	if (code != SQLITE_OK) {
-		err = sqlite_fail(db->handle, code);
-		sqlite3_close(db->handle);
-		free(db);
+	err = code == SQLITE_OK ? 0 : sqlite_fail(db->handle, code);
+	if (!err && write)
+		err = sqlite_triggers_init(&db->triggers, db->handle);
+	if (err) {
+		sqlite_close(&db->db);
 		return err;
 	}
 	bound_cache(store, db->handle);
@@ -180,6 +181,7 @@ void sqlite_close(struct db *base)
 	struct sqlite_db *db = (struct sqlite_db *)base;
 	for (int i = 0; i < N_SQL; i++)
 		sqlite3_finalize(db->statements[i]);
+	sqlite_triggers_finish(&db->triggers);
 	sqlite3_finalize(db->rollback);
 	sqlite3_close(db->handle);
 	free(db);
@@ -277,6 +279,8 @@ int sqlite_read_setting(struct store *store, struct db_setting *ret_setting)
 	if (err)
 		return store_fail(err, "can't open %s: %s", store->url, store_error());
 	err = sqlite_load_setting(handle, store->url, store->options.old_too, ret_setting);
+	if (!err && !store->options.old_too)
+		err = sqlite_check_triggers(handle, store->url, ret_setting);
 	sqlite3_close(handle);
 	return err;
 }

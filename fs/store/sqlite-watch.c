@@ -42,6 +42,7 @@ struct sqlite_watch {
 	const struct store *store;
 	sqlite3 *handle;
 	sqlite3_stmt *data_version;
+	struct sqlite_triggers triggers;
 	int64_t seen;
 	int fd;                        /* inotify */
 	char *path, *log_name;         /* the database; the file name of its log */
@@ -102,7 +103,7 @@ static int look(struct sqlite_watch *watch, bool *ret_changed)
 	sqlite3_reset(watch->data_version);
 	*ret_changed = version != watch->seen;
 	watch->seen = version;
-	return 0;
+	return *ret_changed ? sqlite_triggers_check(&watch->triggers, watch->store) : 0;
 }
 
 int sqlite_watch_create(struct store *store, struct store_watch **ret_watch)
@@ -126,7 +127,10 @@ int sqlite_watch_create(struct store *store, struct store_watch **ret_watch)
 		goto destroy_watch;
 	int code = sqlite3_prepare_v2(
 		watch->handle, "PRAGMA data_version", -1, &watch->data_version, NULL);
-	err = code == SQLITE_OK ? watch_files(watch) : sqlite_fail(watch->handle, code);
+	err = code == SQLITE_OK ? sqlite_triggers_init(&watch->triggers, watch->handle)
+				: sqlite_fail(watch->handle, code);
+	if (!err)
+		err = watch_files(watch);
 	if (!err)
 		err = look(watch, &changed);
 	if (err)
@@ -142,6 +146,7 @@ destroy_watch:
 void sqlite_watch_destroy(struct store_watch *base)
 {
 	struct sqlite_watch *watch = (struct sqlite_watch *)base;
+	sqlite_triggers_finish(&watch->triggers);
 	sqlite3_finalize(watch->data_version);
 	sqlite3_close(watch->handle);
 	if (watch->fd >= 0)

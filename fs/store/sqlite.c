@@ -176,7 +176,13 @@ static int sqlite_begin_write(struct db *base, int timeout_ms)
 		return err;
 	db->deadline = clock_monotonic_ms() + timeout_ms;
 	sqlite3_busy_handler(db->handle, wait_for_lock, db);
-	return execute(db, "BEGIN IMMEDIATE");
+	err = execute(db, "BEGIN IMMEDIATE");
+	if (err)
+		return err;
+	err = sqlite_triggers_check(&db->triggers, db->db.store);
+	if (err)
+		sqlite_rollback(base);
+	return err;
 }
 
 static int sqlite_commit(struct db *base)

@@ -7,11 +7,18 @@
 
 #include <sqlite3.h>
 
+/* Looks whether the triggers of the user's table are there, whenever the schema has changed (sqlite-triggers.c). */
+struct sqlite_triggers {
+	sqlite3_stmt *schema_version;
+	int64_t checked; /* the schema with which they were there last */
+};
+
 struct sqlite_db {
 	struct db db;
 	sqlite3 *handle;
 	sqlite3_stmt *statements[N_SQL]; /* prepared when first used */
 	sqlite3_stmt *rollback;
+	struct sqlite_triggers triggers; /* of one that writes */
 	int64_t affected;
 	int64_t deadline; /* until when a transaction waits to begin; clock_monotonic_ms() */
 };
@@ -50,6 +57,19 @@ int sqlite_init(const char *url, const struct store_init_options *options, bool 
 
 /* The triggers that watch the keys of the user's table other than its name; inside init's transaction. */
 int sqlite_watch_keys(sqlite3 *handle, const char *table, const char *name, const char *source);
+
+/* ---- sqlite-triggers.c ---- */
+
+/* Has the user's table all of schema.sql's triggers? */
+int sqlite_has_triggers(sqlite3 *handle, const char *table, bool *ret_has);
+/* -EIO, in words, where it has not. */
+int sqlite_check_triggers(sqlite3 *handle, const char *path, const struct db_setting *setting);
+int sqlite_triggers_init(struct sqlite_triggers *triggers, sqlite3 *handle);
+void sqlite_triggers_finish(struct sqlite_triggers *triggers);
+/* Likewise, for little where nobody has changed the schema since. */
+int sqlite_triggers_check(struct sqlite_triggers *triggers, const struct store *store);
+/* Makes them anew, and brings what is kept beside the table up to date; inside init's transaction. */
+int sqlite_renew_triggers(sqlite3 *handle, const char *table, const char *name, const char *source);
 
 /* ---- sqlite-backup.c ---- */
 

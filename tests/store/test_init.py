@@ -1,12 +1,13 @@
 """`pymodfs init`: a new database, a table that was there before, and what it refuses to touch."""
 
 import contextlib
+import errno
 import os
 import sqlite3
 import subprocess
 import unittest
 
-from tests.support import PYMODFS, TOP, Database, TestCase, pymodfs, run
+from tests.support import PYMODFS, TOP, Database, Mount, TestCase, pymodfs, run, wait_until
 
 # A table as applications have them: other columns, an integer key, constraints, triggers and an index of its own.
 SCRIPTS = """
@@ -170,6 +171,34 @@ class AdoptionTest(InitCase):
                 self.assertEqual(database.execute("SELECT group_concat(content, ' ') FROM (SELECT content "
                                                   "FROM pymodfs_version WHERE content IS NOT NULL ORDER BY content)"), [(kept,)])
         self.assertEqual(database.execute('SELECT count(*) FROM pymodfs_suspect'), [(0,)])
+
+    def test_a_table_that_was_made_anew_is_noticed_and_init_takes_it_up_again(self):
+        path = self.raw("CREATE TABLE t(id INTEGER PRIMARY KEY, n TEXT UNIQUE, s); INSERT INTO t(n, s) VALUES ('a', 'A'), ('p.b', 'B')")
+        init = ['init', path, '--table', 't', '--name-column', 'n', '--source-column', 's']
+        pymodfs(*init)
+        database = Database(path)
+        with Mount(database, self.dir / 'mnt') as mnt:
+            self.assertEqual((mnt.path / 'a.py').read_text(), 'A')
+            database.shell("BEGIN; CREATE TABLE new(id INTEGER PRIMARY KEY, n TEXT UNIQUE, s, note); INSERT INTO new(n, s) SELECT n, s FROM t; "
+                           "DROP TABLE t; ALTER TABLE new RENAME TO t; COMMIT; UPDATE t SET s = 'X' WHERE n = 'a'; "
+                           "DELETE FROM t WHERE n = 'p.b'; INSERT INTO t(n, s) VALUES ('q.c', 'C')")
+            for change in (lambda: (mnt.path / 'a.py').write_text('Y'), lambda: (mnt.path / 'p/b.py').unlink()):
+                with self.assertRaises(OSError) as caught:
+                    change()
+                self.assertEqual(caught.exception.errno, errno.EIO)
+            self.assertIn('made anew', mnt.log)
+            self.assert_refused('export', path, self.dir / 'out', names='pymodfs init')
+            self.assertIn('problem: the table t was made anew', pymodfs('check', path, check=False).stdout)
+            pymodfs(*init)
+            wait_until(lambda: (mnt.path / 'a.py').read_text() == 'X')
+            self.assertEqual(sorted(os.listdir(mnt.path)), ['a.py', 'q'])
+            (mnt.path / 'a.py').write_text('Y')
+            database.shell("INSERT OR REPLACE INTO t(id, n, s) SELECT id, 'd', 'D' FROM t WHERE n = 'q.c'")
+            wait_until(lambda: (mnt.path / 'd.py').exists())
+            self.assertEqual(sorted(os.listdir(mnt.path)), ['a.py', 'd.py'])
+        self.assertEqual(database.execute('SELECT n, s FROM t ORDER BY n'), [('a', 'Y'), ('d', 'D')])
+        self.assertEqual(database.problems(), [])
+        self.assertIn('already', pymodfs(*init).stdout)
 
     def test_names_that_stand_twice_are_refused(self):
         path = self.raw("CREATE TABLE t(name TEXT, source); INSERT INTO t VALUES ('a', 1), ('a', 2), ('b', 3)")

@@ -480,7 +480,8 @@ static void test_a_row_of_a_table_without_its_content_is_stale_and_not_empty(str
 	struct store_node node = make(env, STORE_ROOT, "a.py", "x");
 	void *data;
 	size_t size;
-	sql(env, "DROP TRIGGER pymodfs_row_delete; DELETE FROM module");
+	sql(env, "DROP TRIGGER pymodfs_row_delete; DELETE FROM module;"
+		 "CREATE TRIGGER pymodfs_row_delete AFTER DELETE ON module BEGIN SELECT 1; END");
 	CHECK_INT(store_read(env->reader, node.version, &data, &size), -ESTALE);
 	struct store_txn *txn = begin(env);
 	CHECK_INT(store_write(txn, node.id, "y", 1, &node), -ESTALE);
