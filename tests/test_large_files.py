@@ -1,5 +1,6 @@
 """Plain files of any size, as far as they begin or end with zeros: those cost neither memory nor room in the database."""
 
+import contextlib
 import errno
 import os
 import unittest
@@ -20,6 +21,37 @@ def outcome(call, *args):
 def part(path, offset, size):
     with open(path, 'rb') as file:
         return os.pread(file.fileno(), size, offset)
+
+
+class MemoryTest(TestCase):
+    """memory_max is for what is open to be written."""
+
+    def setUp(self):
+        super().setUp()
+        self.mnt = self.mount({}, 'memory_max=2')
+        self.paths = [self.mnt.path / f'{number}.bin' for number in range(12)]
+        self.data = os.urandom(600 << 10)
+
+    def test_what_is_closed_takes_nothing_of_it(self):
+        for path in self.paths:
+            path.write_bytes(self.data)
+        for path in self.paths:
+            with open(path, 'r+b', 0) as file:
+                file.write(b'new')
+        for path in self.paths:
+            self.assertEqual(path.read_bytes(), b'new' + self.data[3:])
+
+    def test_what_is_opened_to_be_written_counts_before_it_is_written(self):
+        with contextlib.ExitStack() as files:
+            for path in self.paths:
+                path.write_bytes(self.data)
+            for path in self.paths[:3]:
+                files.enter_context(open(path, 'r+b', 0))
+            self.assertEqual(outcome(open, self.paths[3], 'r+b', 0), 'ENOSPC')
+            self.assertEqual(self.paths[3].read_bytes(), self.data)
+        with open(self.paths[3], 'r+b', 0) as file:
+            file.write(b'new')
+        self.assertEqual(self.paths[3].read_bytes(), b'new' + self.data[3:])
 
 
 class LargeFileTest(TestCase):

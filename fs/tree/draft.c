@@ -35,10 +35,30 @@ struct draft *draft_create(struct tree *tree, enum draft_state state, enum store
 	return NULL;
 }
 
+/*
+ * The kernel may go on knowing a file for hours after its last close, until it is short of memory itself or somebody looks for
+ * the name. What is saved is in the store: it is read again should somebody open this very inode.
+ */
+static void draft_unload(struct tree *tree, struct draft *draft)
+{
+	if (draft->state != DRAFT_BOUND || draft->apart || draft->in_by_node ||
+		draft_is_dirty(draft))
+		return;
+	tree->memory -= draft->capacity;
+	free(draft->data);
+	draft->data = NULL;
+	draft->start = draft->filled = draft->capacity = 0;
+	draft->loaded = false;
+}
+
 void draft_release(struct tree *tree, struct draft *draft)
 {
-	if (draft->lookups || draft->files || draft->pins || draft->named)
+	if (draft->files || draft->pins || draft->named)
 		return;
+	if (draft->lookups) {
+		draft_unload(tree, draft);
+		return;
+	}
 	draft_unbind(tree, draft);
 	HASH_DELETE(by_ino, tree->drafts_by_ino, draft);
 	tree->aparts -= draft->apart;

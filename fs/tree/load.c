@@ -68,6 +68,13 @@ static int load_read(struct tree *tree, struct store_reader *reader, struct load
 	return r;
 }
 
+/* What is opened to be written counts as what is; who only looks is not refused for it. */
+static bool fits(const struct tree *tree, const struct draft *draft, const struct load *load)
+{
+	return load->shown ||
+	       tree->memory - draft->capacity + load->bytes.size <= tree->options.memory_max;
+}
+
 int draft_load(struct tree *tree, struct store_reader *reader, struct draft *draft, bool refresh)
 {
 	struct load load;
@@ -83,6 +90,8 @@ int draft_load(struct tree *tree, struct store_reader *reader, struct draft *dra
 		/* Its file was removed on the way: it is what one has that was open before. */
 		draft_give_up(tree, draft);
 		r = 0;
+	} else if (r == 0 && load.data && !fits(tree, draft, &load)) {
+		r = -ENOSPC;
 	} else if (r == 0 && load.data && (!draft->loaded || draft->changes == load.changes)) {
 		draft_set_data(tree, draft, load.data, &load.bytes);
 		draft->base = load.base;
