@@ -30,7 +30,7 @@ const struct cli_topic cli_topics[] = {
 		"  pymodfs prune --older-than 90d DB  forgets old versions\n\n"
 		"A generation is a state of the whole database: N is the number of the last change "
 		"in it, as\n"
-		"`pymodfs log --json` tells it (\"change\"); a time does as well (2026-11-25, "
+		"`pymodfs log` tells it in its second column; a time does as well (2026-11-25, "
 		"'2026-11-25 17:30', 2h).\n"},
 	{"times", "how moments are written",
 		"--since, --older-than and --generation take a date (2026-11-25), a date and time "

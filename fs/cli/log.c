@@ -222,6 +222,21 @@ static int print_json(const struct line *line)
 	return failed ? -EIO : 0;
 }
 
+static void print_head(void)
+{
+	printf("%s%8s %10s  %-19s  %-7s %6s %6s  %-22s  %s%s\n", output_style(STYLE_HEAD),
+		"version", "generation", "when", "what", "lines", "", "who", "name",
+		output_plain());
+}
+
+/* With the first line, so that an error stands alone. */
+static void begin_output(void)
+{
+	output_begin();
+	if (output_is_terminal())
+		print_head();
+}
+
 /* For a log that goes to a file: on a terminal it can be seen. */
 static void show_progress(struct log *log, const struct store_event *event)
 {
@@ -246,6 +261,8 @@ static int take_event(void *arg, const struct store_event *event)
 	int err = find_rename(log, &line);
 	if (!err)
 		err = count_lines(log, &line);
+	if (!err && !log->json && !log->printed)
+		begin_output();
 	if (!err)
 		err = log->json ? print_json(&line) : print_line(&line);
 	log->printed++;
@@ -255,13 +272,6 @@ static int take_event(void *arg, const struct store_event *event)
 }
 
 /* ---- the whole ---- */
-
-static void print_head(void)
-{
-	printf("%s%8s %10s  %-19s  %-7s %6s %6s  %-22s  %s%s\n", output_style(STYLE_HEAD),
-		"version", "generation", "when", "what", "lines", "", "who", "name",
-		output_plain());
-}
 
 static int run_log(struct store_reader *reader, void *arg)
 {
@@ -276,8 +286,6 @@ static int run_log(struct store_reader *reader, void *arg)
 		past_name_finish(&name);
 		return cli_usage("a log is of all versions: name the module alone");
 	}
-	if (!log->json && output_is_terminal())
-		print_head();
 	int err = store_log(reader, name.path, take_event, log);
 	progress_finish(&log->progress, err >= 0);
 	if (err == -EIO && ferror(stdout))
@@ -307,8 +315,6 @@ static int run(void *arg, int argc, char **argv)
 {
 	struct log *log = arg;
 	log->word = argv[1];
-	if (!log->json)
-		output_begin();
 	return past_with_reader(argv[0], run_log, log);
 }
 
