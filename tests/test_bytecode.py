@@ -124,6 +124,17 @@ class CacheTest(BytecodeTest):
         self.assertEqual(mnt.generation(), before)
         self.assertEqual(sorted(mnt.database.rows()), ['a', 'pkg.__init__', 'pkg.b'])
 
+    def test_a_row_of_that_name_does_not_lead_it_into_the_database(self):
+        mnt = self.mount({'a': 'V = 1\n', '__pycache__.odd': 'V = 2\n'})
+        self.assertEqual(run('ls', '-l', mnt.path).stdout.split()[-1], 'a.py')
+        mnt.database.put({'__pycache__.late': 'V = 3\n'})
+        mnt.database.update('a', 'V = 4\n')
+        wait_until(lambda: (mnt.path / 'a.py').read_text() == 'V = 4\n')
+        self.assertEqual(os.listdir(mnt.path), ['a.py'])
+        self.assertEqual(python('-c', 'import a; print(a.V)', path=mnt.path).stdout, '4\n')
+        self.assertEqual(self.cached(), [PYC])
+        self.assertEqual(mnt.database.execute("SELECT count(*) FROM pymodfs_resource"), [(0,)])
+
     def test_it_is_there_for_the_next_mount(self):
         mnt = self.mount({'a': 'V = 1\n'})
         python('-c', 'import a', path=mnt.path)

@@ -104,6 +104,9 @@ extern const struct fuse_lowlevel_ops control_ops; /* .pymodfs */
 extern const struct fuse_lowlevel_ops pycache_ops; /* __pycache__ */
 extern const struct fuse_lowlevel_ops echo_ops;    /* anything, for the echo's process */
 
+/* Is the name ours? Then what it leads to isn't the store's, and it can't be made, removed or replaced as a file. */
+bool mount_is_reserved(fuse_ino_t parent, const char *name);
+
 /* What libfuse is given: dispatches on the class. */
 extern const struct fuse_lowlevel_ops mount_ops;
 

@@ -67,8 +67,7 @@ static bool is_pycache(fuse_ino_t parent, const char *name)
 	return is_dir(parent) && strcmp(name, PYCACHE_NAME) == 0;
 }
 
-/* A name that is ours can't be made, removed or replaced as a file. */
-static bool is_reserved(fuse_ino_t parent, const char *name)
+bool mount_is_reserved(fuse_ino_t parent, const char *name)
 {
 	return is_control(parent, name) || is_pycache(parent, name);
 }
@@ -154,7 +153,7 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	note_request(req, REQUEST_MKNOD);
 	if (!S_ISREG(mode))
 		fuse_reply_err(req, EPERM);
-	else if (is_reserved(parent, name))
+	else if (mount_is_reserved(parent, name))
 		fuse_reply_err(req, EPERM);
 	else
 		DISPATCH_CHANGE(parent, mknod, EROFS, req, parent, name, mode, dev);
@@ -199,7 +198,7 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
 	note_request(req, REQUEST_SYMLINK);
-	if (is_reserved(parent, name))
+	if (mount_is_reserved(parent, name))
 		fuse_reply_err(req, EPERM);
 	else
 		DISPATCH_CHANGE(parent, symlink, EROFS, req, target, parent, name);
@@ -210,7 +209,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 {
 	note_request(req, REQUEST_RENAME);
 	if (ino_get_class(parent) == INO_PYCACHE && is_dir(new_parent) &&
-		!is_reserved(new_parent, new_name))
+		!mount_is_reserved(new_parent, new_name))
 		pycache_rename_out(req, parent, name, new_parent, new_name, flags);
 	else if (ino_get_class(parent) != ino_get_class(new_parent))
 		fuse_reply_err(req, EXDEV);
@@ -314,7 +313,7 @@ static void op_create(
 	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
 	note_request(req, REQUEST_CREATE);
-	if (is_reserved(parent, name))
+	if (mount_is_reserved(parent, name))
 		fuse_reply_err(req, EISDIR);
 	else
 		DISPATCH_CHANGE(parent, create, EROFS, req, parent, name, mode, fi);

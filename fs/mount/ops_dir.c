@@ -98,6 +98,7 @@ static void dir_create(
 struct listing {
 	fuse_req_t req;
 	struct mount *mount;
+	fuse_ino_t dir;
 	bool plus;
 	char *buffer;
 	size_t size, used;
@@ -123,7 +124,11 @@ static int listing_add(
 
 static int listing_add_dirent(void *arg, const struct tree_dirent *dirent)
 {
-	return listing_add(arg, dirent->name, &dirent->entry, dirent->position + POSITION_BASE);
+	struct listing *listing = arg;
+	/* A row may have such a name; with it the kernel would take the store's directory for ours. */
+	if (mount_is_reserved(listing->dir, dirent->name))
+		return 0;
+	return listing_add(listing, dirent->name, &dirent->entry, dirent->position + POSITION_BASE);
 }
 
 /* An entry that is listed and not looked up. */
@@ -154,6 +159,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool
 	struct listing listing = {
 		.req = req,
 		.mount = fuse_req_userdata(req),
+		.dir = ino,
 		.plus = plus,
 		.buffer = malloc(size),
 		.size = size,

@@ -153,7 +153,8 @@ static void echo_change(
 	struct mount *mount, const struct store_change *change, bool own, bool known)
 {
 	/* Only somebody who writes into the side tables makes a change of `..`, which would lead out of the mount. */
-	if (!mount->echo || (*change->name && store_check_name(change->name)))
+	if (!mount->echo || (*change->name && store_check_name(change->name)) ||
+		mount_is_reserved(ino_make(INO_DIR, change->parent), change->name))
 		return;
 	if (!own)
 		echo_add(mount, change, known);
