@@ -120,7 +120,7 @@ static int find_makers(struct annotate *annotate, struct store_reader *reader, s
 {
 	struct progress progress;
 	int status = text_init(&lines->text, "", 0) ? cli_fail("out of memory") : 0;
-	progress_init(&progress, "comparing versions", (int64_t)annotate->n);
+	progress_init(&progress, "comparing", (int64_t)annotate->n);
 	for (size_t i = annotate->n; i > 0 && !status; i--) {
 		status = next_version(annotate, reader, i - 1, lines);
 		progress_show(&progress, (int64_t)(annotate->n - i + 1));
