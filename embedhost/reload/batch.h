@@ -233,7 +233,10 @@ extern PyTypeObject Bar_Type;
 
 /* earlier.c */
 int earlier_set(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh); /* at last */
-PyObject *earlier_list(PyTypeObject *type); /* the classes of its instances of earlier layouts */
+PyObject *earlier_list(PyTypeObject *type);  /* the classes of its instances of earlier layouts */
+PyObject *earlier_below(PyTypeObject *type); /* list of tuples; the last item is the class */
+PyObject *earlier_hide(PyTypeObject *type);  /* what earlier_show() takes */
+void earlier_show(PyObject *hidden);
 
 /* frames.c */
 struct _PyInterpreterFrame;

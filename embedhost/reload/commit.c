@@ -87,24 +87,30 @@ static int instance_update(struct batch *batch, PyObject *old, PyObject *fresh)
 	return journal_slot_set(&batch->journal, old, to, *from);
 }
 
+static int commit_object(struct batch *batch, PyObject *old, PyObject *fresh)
+{
+	if (PyFunction_Check(old))
+		return function_update(batch, old, fresh);
+	if (PyType_Check(old))
+		return class_update(batch, (PyTypeObject *)old, (PyTypeObject *)fresh);
+	if (!PyModule_Check(old) && !PyDict_Check(old) && !PyWeakref_Check(old))
+		return instance_update(batch, old, fresh);
+	return 0;
+}
+
+/* Those that become others first: classes below them that get new bases find their resolution orders as they will be. */
 static int commit_objects(struct batch *batch)
 {
 	struct mapping *mapping;
 	int result = 0;
 
-	for (mapping = batch->map; result == 0 && mapping; mapping = mapping->hh.next) {
-		PyObject *fresh = mapping->from, *old = mapping->to;
-
+	for (mapping = batch->map; result == 0 && mapping; mapping = mapping->hh.next)
 		if (mapping->becomes)
 			result = class_become(
 				batch, (PyTypeObject *)mapping->from, (PyTypeObject *)mapping->to);
-		else if (PyFunction_Check(old))
-			result = function_update(batch, old, fresh);
-		else if (PyType_Check(old))
-			result = class_update(batch, (PyTypeObject *)old, (PyTypeObject *)fresh);
-		else if (!PyModule_Check(old) && !PyDict_Check(old) && !PyWeakref_Check(old))
-			result = instance_update(batch, old, fresh);
-	}
+	for (mapping = batch->map; result == 0 && mapping; mapping = mapping->hh.next)
+		if (!mapping->becomes)
+			result = commit_object(batch, mapping->to, mapping->from);
 	return result;
 }
 

@@ -419,6 +419,48 @@ static int derive_find_all(struct batch *batch, PyTypeObject *old, PyTypeObject 
 	return result;
 }
 
+static bool same_order(PyObject *a, PyObject *b)
+{
+	if (PyTuple_GET_SIZE(a) != PyTuple_GET_SIZE(b))
+		return false;
+	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(a); i++)
+		if (PyTuple_GET_ITEM(a, i) != PyTuple_GET_ITEM(b, i))
+			return false;
+	return true;
+}
+
+/* Of a class below one that changed in place, which may have other bases now. */
+static int derive_refresh(struct batch *batch, PyTypeObject *old)
+{
+	PyObject *before = Py_NewRef(old->tp_mro);
+	int result = derive_set_order(batch, old);
+
+	if (result < 0 && PyErr_ExceptionMatches(PyExc_TypeError)) {
+		PyErr_Clear();
+		result = derive_set_other_order(batch, old);
+	}
+	if (result == 0 && !same_order(before, old->tp_mro)) {
+		result = derive_forget(batch, old, before);
+		if (result == 0)
+			result = derive_find(
+				batch, old, (PyTypeObject *)PyTuple_GET_ITEM(old->tp_mro, 1));
+	}
+	Py_DECREF(before);
+	return result;
+}
+
+static int derive_refresh_below(struct batch *batch, PyTypeObject *type)
+{
+	PyObject *list = earlier_below(type);
+	int result = list ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(list); i++)
+		result = derive_refresh(
+			batch, (PyTypeObject *)PyTuple_GET_ITEM(PyList_GET_ITEM(list, i), 3));
+	Py_XDECREF(list);
+	return result;
+}
+
 int derive_all(struct batch *batch)
 {
 	struct mapping *mapping;
@@ -437,5 +479,8 @@ int derive_all(struct batch *batch)
 		if (mapping->becomes)
 			result = derive_find_all(
 				batch, (PyTypeObject *)mapping->from, (PyTypeObject *)mapping->to);
+	for (mapping = batch->map; result == 0 && mapping; mapping = mapping->hh.next)
+		if (PyType_Check(mapping->to))
+			result = derive_refresh_below(batch, (PyTypeObject *)mapping->to);
 	return result;
 }

@@ -53,6 +53,77 @@ static PyTypeObject *current_of(PyTypeObject *type)
 	return type;
 }
 
+/* ---- their place among the subclasses ---- */
+
+static int collect_below(PyTypeObject *type, PyObject *list)
+{
+	PyObject *key, *reference, *entry;
+	Py_ssize_t position = 0;
+	int result = 0;
+
+	while (result == 0 && type->tp_subclasses &&
+		PyDict_Next(type->tp_subclasses, &position, &key, &reference)) {
+		PyObject *subclass = PyWeakref_GET_OBJECT(reference);
+
+		if (!PyType_Check(subclass))
+			continue;
+		if (!is_earlier((PyTypeObject *)subclass)) {
+			result = collect_below((PyTypeObject *)subclass, list);
+			continue;
+		}
+		entry = Py_BuildValue("(OOOO)", type, key, reference, subclass);
+		result = entry ? PyList_Append(list, entry) : -1;
+		Py_XDECREF(entry);
+	}
+	return result;
+}
+
+PyObject *earlier_below(PyTypeObject *type)
+{
+	PyObject *list = PyList_New(0);
+
+	if (list && collect_below(type, list) < 0)
+		Py_CLEAR(list);
+	return list;
+}
+
+static PyObject *subclasses_in(PyObject *entry)
+{
+	return ((PyTypeObject *)PyTuple_GET_ITEM(entry, 0))->tp_subclasses;
+}
+
+/* As long as CPython makes resolution orders anew: those of earlier classes are made at the end (derive.c), when all
+ * their bases have theirs. */
+PyObject *earlier_hide(PyTypeObject *type)
+{
+	PyObject *list = earlier_below(type);
+
+	for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list); i++) {
+		PyObject *entry = PyList_GET_ITEM(list, i);
+
+		if (PyDict_DelItem(subclasses_in(entry), PyTuple_GET_ITEM(entry, 1)) < 0)
+			PyErr_Clear();
+	}
+	return list;
+}
+
+/* Steals list. There is room for what was there before. */
+void earlier_show(PyObject *list)
+{
+	PyObject *kind, *value, *traceback;
+
+	PyErr_Fetch(&kind, &value, &traceback);
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+		PyObject *entry = PyList_GET_ITEM(list, i);
+
+		if (PyDict_SetItem(subclasses_in(entry), PyTuple_GET_ITEM(entry, 1),
+			    PyTuple_GET_ITEM(entry, 2)) < 0)
+			PyErr_Clear();
+	}
+	PyErr_Restore(kind, value, traceback);
+	Py_DECREF(list);
+}
+
 /* ---- __class__ ---- */
 
 static PyObject *object_attribute(const char *name)

@@ -31,11 +31,14 @@ static PyTypeObject *slotted(PyTypeObject *type)
 	return type && PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) ? type : NULL;
 }
 
-/* What stands at which place in the instances' memory is a matter of the bases as well. */
-static bool same_slots_below(PyTypeObject *a, PyTypeObject *b)
+/* What stands at which place in the instances' memory is a matter of the bases as well; but the descriptors of its own
+ * slots are the class's. */
+static bool same_slots_of_all(PyTypeObject *a, PyTypeObject *b)
 {
-	a = slotted(a);
-	b = slotted(b);
+	if (!same_slots(((PyHeapTypeObject *)a)->ht_slots, ((PyHeapTypeObject *)b)->ht_slots))
+		return false;
+	a = slotted(a->tp_base);
+	b = slotted(b->tp_base);
 	while (a && b &&
 		same_slots(((PyHeapTypeObject *)a)->ht_slots, ((PyHeapTypeObject *)b)->ht_slots)) {
 		a = slotted(a->tp_base);
@@ -131,7 +134,7 @@ bool same_layout(struct batch *batch, PyTypeObject *a, PyTypeObject *b)
 	return a->tp_basicsize == b->tp_basicsize && a->tp_itemsize == b->tp_itemsize &&
 	       a->tp_dictoffset == b->tp_dictoffset &&
 	       a->tp_weaklistoffset == b->tp_weaklistoffset &&
-	       (a->tp_flags & flags) == (b->tp_flags & flags) && same_slots_below(a, b) &&
+	       (a->tp_flags & flags) == (b->tp_flags & flags) && same_slots_of_all(a, b) &&
 	       same_memory(c_base(a), c_base(b)) && same_fields(&comparison, a, b, DEPTH);
 }
 

@@ -71,8 +71,9 @@ int type_forget_checks(PyTypeObject *type)
  * class.c. */
 static int type_set_plainly(PyTypeObject *type, PyObject *name, PyObject *bases)
 {
-	PyObject *list = PyList_New(0);
-	Py_ssize_t count = list && collect_ordering(type, list) == 0 ? PyList_GET_SIZE(list) : -1;
+	PyObject *list = PyList_New(0), *hidden = earlier_hide(type);
+	Py_ssize_t count =
+		list && hidden && collect_ordering(type, list) == 0 ? PyList_GET_SIZE(list) : -1;
 	PyTypeObject **metatypes = count < 0 ? NULL : calloc((size_t)count + 1, sizeof(*metatypes));
 	int result = -1;
 
@@ -87,6 +88,8 @@ static int type_set_plainly(PyTypeObject *type, PyObject *name, PyObject *bases)
 	for (Py_ssize_t i = 0; metatypes && i < count; i++)
 		Py_SET_TYPE(PyList_GET_ITEM(list, i), metatypes[i]);
 	free(metatypes);
+	if (hidden)
+		earlier_show(hidden);
 	Py_XDECREF(list);
 	return result;
 }
