@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from tests.support import TestCase, pymodfs
+from tests.support import TestCase, pymodfs, wait_until
 from tests.support.postgres import PostgresServer
 
 SERVER = PostgresServer()
@@ -50,6 +50,21 @@ class PostgresHistoryTest(TestCase):
         self.sql("UPDATE module SET source = 'x = 22'")
         self.sql("UPDATE module SET name = 'new'")
         self.assertIn(('old.py', 5), [(e['path'], e['size']) for e in self.events('new')])
+
+    def test_a_first_import_looks_at_a_few_nodes_for_each_module(self):
+        """Not at all that there are: nobody tells the planner in that one transaction that the table has grown."""
+        tree = self.dir / 'tree'
+        for number in range(200):
+            path = tree / f'p{number % 10}' / f'm{number}.py'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text('V = 1\n')
+        pymodfs('import', self.url, tree)
+
+        def fetched():
+            made, rows = self.sql("SELECT n_tup_ins, idx_tup_fetch + seq_tup_read FROM pg_stat_user_tables "
+                                  "WHERE relname = 'pymodfs_node'").strip().split('|')
+            return int(rows) if int(made) > 200 else None
+        self.assertLess(wait_until(fetched), 200 * 60)
 
     def test_hidden_rows_are_named(self):
         self.sql("INSERT INTO module VALUES ('a..b', ''), ('../x', '')")
