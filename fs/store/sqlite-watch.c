@@ -8,7 +8,7 @@
  * mostly too early: after an event we look every 100 us for 10 ms, then for two seconds whenever a tenth more time has
  * passed, for a commit whose fsync takes long. When nothing happens we sleep; one look in 30 s is the net
  * under a lost event. Where the event may be of a commit of our own (the writer publishes those by himself, or wakes us) and
- * only perhaps of another one, we look after a millisecond, and each time whenever as much time again has passed: in a burst
+ * only perhaps of another one, we look after two milliseconds, and each time whenever as much time again has passed: in a burst
  * of saves looks at a high rate would only take the writer's time, and SQLite's locks within the process. The database's files are never opened other than through SQLite: closing any
  * descriptor of one would drop SQLite's POSIX locks. A database that is replaced by another file is an error as long as it is.
  *
@@ -32,7 +32,7 @@
 #define US 1000LL
 #define HOT_TIME (10 * MILLISECOND) /* how long after an event to look often */
 #define HOT_PERIOD (100 * US)
-#define OWN_PERIOD (1 * MILLISECOND)     /* the first look after an event that may be our own */
+#define OWN_PERIOD (2 * MILLISECOND)     /* the first look after an event that may be our own */
 #define UNSETTLED_TIME (2 * NANOSECONDS) /* how long after an event to look now and then */
 #define UNSETTLED_PART 10                /* one look in this part of the time that has passed */
 #define IDLE_PERIOD (30 * NANOSECONDS)
