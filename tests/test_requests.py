@@ -39,6 +39,11 @@ class RequestsTest(TestCase):
         self.assertEqual(path.read_bytes(), expected)
         self.assertEqual(os.stat(path).st_size, len(expected))
 
+    def save(self, name, data):
+        fd = os.open(self.mnt.path / name, os.O_WRONLY | os.O_TRUNC)
+        os.write(fd, data)
+        os.close(fd)
+
     def test_a_module_is_read_and_looked_at_without_being_asked_for(self):
         self.mnt = self.mount({'a': 'V = 1\n', 'b': 'V = 2\n'})
         status = self.asked(lambda: None)  # what the status itself costs
@@ -66,6 +71,12 @@ class RequestsTest(TestCase):
         wait_until(lambda: host.status is not None, 20, 'the new code')
         self.assertEqual(host.status, 0)
         self.assertLess(self.requests()['open'] - before, MANY // 2)
+
+    def test_a_save_that_begins_with_an_empty_file_asks_for_no_attributes(self):
+        self.mnt = self.mount({'a': 'V = 1\n'})
+        status = self.asked(lambda: None)
+        # What the look-up tells of them holds for a tick of the kernel's clock; on a busy machine that may pass.
+        wait_until(lambda: self.asked(lambda: self.save('a.py', b'V = 2\n')) == status, 20, 'a save without')
 
     def test_what_is_saved_and_what_others_commit_is_read_anew(self):
         self.mnt = self.mount({'a': 'V = 1\n'})

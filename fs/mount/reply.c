@@ -30,8 +30,9 @@ void reply_tree_error(fuse_req_t req, int error)
 	reply_error(req, error == -EUCLEAN ? -EIO : error);
 }
 
-#define PATIENCE_MS 50    /* far more than publishing takes unless it is blocked (job.h) */
-#define LISTING_SECONDS 2 /* far longer than a process stays between the answer and its use */
+#define PATIENCE_MS 50      /* far more than publishing takes unless it is blocked (job.h) */
+#define BRIEF_SECONDS 0.001 /* a tick of the kernel or two, as it rounds */
+#define LISTING_SECONDS 2   /* far longer than a process stays between the answer and its use */
 
 void mount_request_init(const struct mount *mount, const struct tree_caller *caller,
 	struct tree_request *ret_request)
@@ -57,10 +58,11 @@ void entry_to_fuse(const struct mount *mount, const struct tree_entry *entry,
 	struct fuse_entry_param *ret_param)
 {
 	double timeout = entry->lasting ? mount->timeout : 0;
+	double attr_timeout = entry->brief ? BRIEF_SECONDS : timeout;
 	*ret_param = (struct fuse_entry_param){
 		.ino = entry->ino,
 		.attr = entry->attr,
-		.attr_timeout = timeout,
+		.attr_timeout = attr_timeout,
 		.entry_timeout = timeout,
 	};
 }

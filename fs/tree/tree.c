@@ -118,6 +118,7 @@ void node_entry(
 	ret_entry->ino = node->kind == STORE_DIR ? ino_make(INO_DIR, node->id)
 						 : ino_make(INO_VERSION, node->version);
 	ret_entry->lasting = true;
+	ret_entry->brief = false;
 	tree_stat_node(tree, node, &ret_entry->attr);
 }
 
@@ -125,7 +126,7 @@ void draft_entry(struct draft *draft, struct tree_entry *ret_entry)
 {
 	draft->lookups++;
 	ret_entry->ino = draft->ino;
-	ret_entry->lasting = false;
+	ret_entry->lasting = ret_entry->brief = false;
 	draft_stat(draft, &ret_entry->attr);
 }
 
@@ -225,7 +226,7 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 
 /*
  * Who comes to a draft is not sent back again, so it has to hold its content already: the file may be gone when it is
- * opened. -ESTALE: it is gone now.
+ * opened. -ESTALE: it is gone now. Who is going to empty it needs of its attributes who may do so, and nothing that changes.
  */
 static int lookup_draft(struct tree *tree, struct store_reader *reader, struct draft *draft,
 	bool load, struct tree_entry *ret_entry)
@@ -234,6 +235,7 @@ static int lookup_draft(struct tree *tree, struct store_reader *reader, struct d
 	tree_lock(tree);
 	if (r != -ESTALE) /* whatever else there is is said when it is opened */
 		draft_entry(draft, ret_entry);
+	ret_entry->brief = !load;
 	draft->pins--;
 	draft_release(tree, draft);
 	tree_unlock(tree);

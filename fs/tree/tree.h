@@ -68,6 +68,7 @@ struct tree_entry {
 	uint64_t ino; /* 0: no such name, and that may be cached if lasting */
 	struct stat attr;
 	bool lasting; /* may be cached until it is invalidated */
+	bool brief;   /* if not: the attributes may be cached as long as a call takes */
 	bool early; /* tree_lookup(): it isn't published, so a listing that is cached may lack it */
 };
 
