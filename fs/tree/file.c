@@ -342,9 +342,24 @@ static int create_file(struct tree *tree, struct store_reader *reader,
 	return 0;
 }
 
+/* As the kernel would say, but that the caller's further groups aren't known. */
+static bool may_join(const struct draft *draft, const struct tree_caller *caller, int flags)
+{
+	mode_t wanted = (flags & O_ACCMODE) == O_RDONLY   ? 4
+			: (flags & O_ACCMODE) == O_WRONLY ? 2
+							  : 6;
+	mode_t granted = caller->uid == draft->uid   ? draft->mode >> 6
+			 : caller->gid == draft->gid ? draft->mode >> 3
+						     : draft->mode;
+	if (flags & O_TRUNC)
+		wanted |= 2;
+	return caller->uid == 0 || (granted & wanted) == wanted;
+}
+
 /*
  * Another process is making a file of that name, which is hidden from this caller, so the kernel has not asked whether he may
- * open it. Sent back he finds it, and is asked.
+ * open it. Sent back he finds it, and is asked. The kernel comes back only once: who finds the next such file then is not sent
+ * back again.
  */
 static int create_send_back(struct tree *tree, const struct tree_caller *caller, int64_t parent,
 	const char *name, int flags)
@@ -352,7 +367,10 @@ static int create_send_back(struct tree *tree, const struct tree_caller *caller,
 	int r = 0;
 	tree_lock(tree);
 	struct draft *draft = flags & O_EXCL ? NULL : draft_find_name(tree, parent, name);
-	if (draft && !draft_is_for(draft, caller)) {
+	bool hidden = draft && !draft_is_for(draft, caller);
+	if (hidden && ticket_is_left(tree, caller->tid)) {
+		r = may_join(draft, caller, flags) ? 0 : -EACCES;
+	} else if (hidden) {
 		r = ticket_leave_to(
 			tree, caller->tid, draft, flags & O_TRUNC ? TICKET_TRUNCATE : TICKET_WRITE);
 		r = r < 0 ? r : -ESTALE;
