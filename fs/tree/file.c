@@ -155,6 +155,18 @@ static int draft_open(struct tree *tree, struct draft *draft, int flags, bool *r
 	return 0;
 }
 
+/*
+ * A draft that is of no file any more, and has nothing in memory (draft.c, draft_unload()): the name may lead to another one.
+ * Who has been sent back already is not sent back again.
+ */
+static int leave_gone(struct tree *tree, const struct tree_caller *caller, bool again, int flags)
+{
+	if (again)
+		return -ENOENT;
+	return ticket_send_back(
+		tree, caller, TICKET_ANY, wants_write(flags) ? TICKET_WRITE : TICKET_LOOK);
+}
+
 static int open_draft(struct tree *tree, struct store_reader *reader,
 	const struct tree_caller *caller, uint64_t ino, int flags, struct tree_file **ret_file)
 {
@@ -183,6 +195,8 @@ static int open_draft(struct tree *tree, struct store_reader *reader,
 		draft->files--;
 		draft_release(tree, draft);
 		tree_unlock(tree);
+		if (r == -ESTALE)
+			return leave_gone(tree, caller, again, flags);
 		return r < 0 ? r : -ENOMEM;
 	}
 	*ret_file = file;
@@ -460,6 +474,7 @@ int tree_truncate(struct tree *tree, struct store_reader *reader, const struct t
 	struct draft *draft = draft_find(tree, ino);
 	if (draft)
 		draft->pins++;
+	bool again = ticket_is_left(tree, caller->tid);
 	if (draft && !file)
 		ticket_drop(tree, caller->tid);
 	tree_unlock(tree);
@@ -476,7 +491,7 @@ int tree_truncate(struct tree *tree, struct store_reader *reader, const struct t
 		draft->pins--;
 	draft_release(tree, draft);
 	tree_unlock(tree);
-	return r;
+	return r == -ESTALE && !file ? leave_gone(tree, caller, again, O_WRONLY) : r;
 }
 
 /* What a close has to know of its draft; taken under the lock, used without it. */
