@@ -84,7 +84,7 @@ struct journal {
 /* The collector stands still while a batch runs; the marks tell what the batch made. */
 struct pause {
 	PyObject *begin, *end; /* marks; NULL: it doesn't */
-	int collecting;        /* what the collector's flag was */
+	bool holds;            /* the collector's flag is ours */
 };
 
 struct batch {
@@ -253,6 +253,7 @@ bool frame_is_generators(struct _PyInterpreterFrame *frame);
 
 /* collector.c */
 int collector_pause(struct pause *pause);
+void collector_hold(struct pause *pause);
 void collector_resume(struct pause *pause);
 PyObject *collector_young(const struct pause *pause); /* a list: made since the pause began */
 PyObject *collector_all(void);

@@ -14,6 +14,9 @@
 
 #include <internal/pycore_gc.h>
 #include <internal/pycore_interp.h>
+#include <unistd.h>
+
+#define COLLECTION_MILLISECONDS 50
 
 static struct _gc_runtime_state *collector(void)
 {
@@ -43,9 +46,32 @@ static void head_move_first(PyGC_Head *node, PyGC_Head *list)
 	_PyGCHead_SET_PREV(after, node);
 }
 
+/* A finaliser may have let go of the GIL in the middle of another thread's collection. That one ends soon, or it is
+ * our own that is under way: then its end says that nobody collects any more. */
+static void wait_for_collection(struct _gc_runtime_state *gc)
+{
+	for (int i = 0; gc->collecting && i < COLLECTION_MILLISECONDS; i++) {
+		Py_BEGIN_ALLOW_THREADS usleep(1000);
+		Py_END_ALLOW_THREADS
+	}
+}
+
+/* Again before the commit, where nobody may collect in any case. */
+void collector_hold(struct pause *pause)
+{
+	struct _gc_runtime_state *gc = collector();
+
+	if (gc->collecting)
+		return;
+	gc->collecting = 1;
+	pause->holds = true;
+}
+
 int collector_pause(struct pause *pause)
 {
 	struct _gc_runtime_state *gc = collector();
+
+	wait_for_collection(gc);
 
 	pause->begin = PyList_New(0);
 	pause->end = PyList_New(0);
@@ -55,8 +81,7 @@ int collector_pause(struct pause *pause)
 		return -1;
 	}
 	head_move_first(head_of(pause->end), &gc->generations[1].head);
-	pause->collecting = gc->collecting;
-	gc->collecting = 1;
+	collector_hold(pause);
 	return 0;
 }
 
@@ -64,7 +89,9 @@ void collector_resume(struct pause *pause)
 {
 	if (!pause->begin)
 		return;
-	collector()->collecting = pause->collecting;
+	if (pause->holds)
+		collector()->collecting = 0;
+	pause->holds = false;
 	Py_CLEAR(pause->begin);
 	Py_CLEAR(pause->end);
 }

@@ -11,8 +11,10 @@
 
 int heap_find_young(struct batch *batch, PyObject **ret_list)
 {
-	PyObject *list = collector_young(&batch->pause);
+	PyObject *list;
 
+	collector_hold(&batch->pause);
+	list = collector_young(&batch->pause);
 	for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list); i++) {
 		PyObject *object = PyList_GET_ITEM(list, i);
 

@@ -266,14 +266,36 @@ static PyObject *closure_for(PyFunctionObject *function, PyObject *code)
 	return cells;
 }
 
+static bool same_names(PyObject *a, PyObject *b, Py_ssize_t start, Py_ssize_t count)
+{
+	for (Py_ssize_t i = start; i < start + count; i++)
+		if (PyUnicode_Compare(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i)) != 0)
+			return false;
+	return true;
+}
+
+/* The defaults that such a function has are for the parameters of its old code. */
+static bool same_parameters(PyCodeObject *a, PyCodeObject *b)
+{
+	PyObject *names = PyCode_GetVarnames(a), *others = PyCode_GetVarnames(b);
+	bool same = names && others && a->co_argcount == b->co_argcount &&
+		    a->co_posonlyargcount == b->co_posonlyargcount &&
+		    a->co_kwonlyargcount == b->co_kwonlyargcount &&
+		    same_names(names, others, a->co_argcount, a->co_kwonlyargcount);
+
+	Py_XDECREF(names);
+	Py_XDECREF(others);
+	return same;
+}
+
 /* A function that only its code tells: a closure, a lambda, a callback that has no name. */
 static int rewrite_code(struct batch *batch, PyFunctionObject *function)
 {
 	PyObject *code = codes_get(batch, function->func_code), *cells, *owner;
 	int result;
 
-	if (!code)
-		return 0;
+	if (!code || !same_parameters((PyCodeObject *)function->func_code, (PyCodeObject *)code))
+		return PyErr_Occurred() ? -1 : 0;
 	cells = closure_for(function, code);
 	if (!cells)
 		return PyErr_Occurred() ? -1 : 0;

@@ -94,6 +94,69 @@ static int type_set_plainly(PyTypeObject *type, PyObject *name, PyObject *bases)
 	return result;
 }
 
+/* CPython leaves tp_new as it is when a __new__() in Python goes: object's would complain of arguments. */
+static void new_follow(PyTypeObject *type, PyObject *name)
+{
+	PyObject *objects = PyDict_GetItemWithError(PyBaseObject_Type.tp_dict, name);
+	PyObject *found = _PyType_Lookup(type, name), *key, *reference;
+	Py_ssize_t position = 0;
+
+	if (found && objects && PyCFunction_Check(found) && PyCFunction_Check(objects) &&
+		PyCFunction_GET_FUNCTION(found) == PyCFunction_GET_FUNCTION(objects))
+		type->tp_new = ((PyTypeObject *)PyCFunction_GET_SELF(found))->tp_new;
+	while (type->tp_subclasses &&
+		PyDict_Next(type->tp_subclasses, &position, &key, &reference)) {
+		PyObject *subclass = PyWeakref_GET_OBJECT(reference);
+
+		if (PyType_Check(subclass) &&
+			!PyDict_Contains(((PyTypeObject *)subclass)->tp_dict, name))
+			new_follow((PyTypeObject *)subclass, name);
+	}
+}
+
+/* What `match` takes the instances for, which a class inherits when it is made, and then no more. */
+#define COLLECTION_FLAGS (Py_TPFLAGS_SEQUENCE | Py_TPFLAGS_MAPPING)
+
+static unsigned long inherited_collection(PyTypeObject *type)
+{
+	unsigned long flags = 0;
+
+	for (Py_ssize_t i = 1; !flags && i < PyTuple_GET_SIZE(type->tp_mro); i++)
+		flags = ((PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, i))->tp_flags &
+			COLLECTION_FLAGS;
+	return flags;
+}
+
+/* A class that was registered as something else stays that. */
+static void collection_follow(PyTypeObject *type, unsigned long before)
+{
+	unsigned long after = inherited_collection(type);
+	PyObject *key, *reference;
+	Py_ssize_t position = 0;
+
+	if (before == after || (type->tp_flags & COLLECTION_FLAGS) != before)
+		return;
+	type->tp_flags = (type->tp_flags & ~COLLECTION_FLAGS) | after;
+	while (type->tp_subclasses &&
+		PyDict_Next(type->tp_subclasses, &position, &key, &reference)) {
+		PyObject *subclass = PyWeakref_GET_OBJECT(reference);
+
+		if (PyType_Check(subclass))
+			collection_follow((PyTypeObject *)subclass, before);
+	}
+}
+
+static void bases_follow(PyTypeObject *type, unsigned long collection)
+{
+	PyObject *name = PyUnicode_InternFromString("__new__");
+
+	if (name && !PyDict_Contains(type->tp_dict, name))
+		new_follow(type, name);
+	Py_XDECREF(name);
+	PyErr_Clear();
+	collection_follow(type, collection);
+}
+
 /* type.__bases__ refuses a first base for a class that had none but object, because it compares the
  * old base with the new one. What matters is whether instances are laid out alike, which is for the
  * caller to know: `base`, the best of the new bases, is put in place first, so that there is nothing
@@ -102,6 +165,7 @@ int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base)
 {
 	PyObject *name = PyUnicode_InternFromString("__bases__");
 	PyTypeObject *before = type->tp_base;
+	unsigned long collection = inherited_collection(type);
 	int result;
 
 	if (!name)
@@ -112,6 +176,7 @@ int type_set_bases(PyTypeObject *type, PyObject *bases, PyTypeObject *base)
 	Py_DECREF(name);
 	if (result == 0) {
 		Py_DECREF(before);
+		bases_follow(type, collection);
 	} else {
 		type->tp_base = before;
 		Py_DECREF(base);
@@ -171,8 +236,12 @@ int type_put(PyTypeObject *type, PyObject *key, PyObject *value)
 {
 	int result;
 
-	if (PyUnicode_CheckExact(key) && type_name_has_slot(key))
-		return type_set_past_metaclass(type, key, value);
+	if (PyUnicode_CheckExact(key) && type_name_has_slot(key)) {
+		result = type_set_past_metaclass(type, key, value);
+		if (result == 0 && !value && PyUnicode_CompareWithASCIIString(key, "__new__") == 0)
+			new_follow(type, key);
+		return result;
+	}
 	result = value ? PyDict_SetItem(type->tp_dict, key, value)
 		       : PyDict_DelItem(type->tp_dict, key);
 	PyType_Modified(type);

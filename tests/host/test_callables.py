@@ -941,6 +941,25 @@ eq(m.out[-1:], [2])
                 eq((m.own.get() is f, lib.current.get() is f, f()), (True, True, n))
         """)
 
+    def test_a_held_closure_keeps_its_code_where_its_defaults_do_not_fit_the_new(self):
+        self.host("""
+            source = '''
+                def make():
+                    def f(x, y=1, *, k=2): return x, y, k%s
+                    def g(x, y=1%s): return x, y%s
+                    def h(x, *, k=2%s): return x, k%s
+                    return f, g, h
+            '''
+            write('m', source % ('', '', '', '', ''))
+            import m
+            f, g, h = m.make()
+            write('m', source % (', 3', ', z=4', ', z', ', o=5', ', o'))
+            good('m')
+            eq((f(0), g(0), h(0)), ((0, 1, 2, 3), (0, 1), (0, 2)))
+            f, g, h = m.make()
+            eq((f(0), g(0), h(0)), ((0, 1, 2, 3), (0, 1, 4), (0, 2, 5)))
+        """)
+
 
 if __name__ == '__main__':
     unittest.main()

@@ -1510,6 +1510,57 @@ class Copies(HostCase):
             eq(([x.f() for x in m.instances], c in m.instances), ([2], True))
         """)
 
+    def test_a_class_that_no_longer_makes_its_instances_itself(self):
+        self.host("""
+            write('m', '''
+                class Maker:
+                    def __new__(cls, *args): return super().__new__(cls)
+                class C(Maker):
+                    def __init__(self, a): self.a = a
+                class E:
+                    def __new__(cls, *args): return super().__new__(cls)
+                    def __init__(self, a): self.a = a
+            ''')
+            import m
+            class D(m.E): pass
+            write('m', '''
+                class C:
+                    def __init__(self, a): self.a = a
+                class E:
+                    def __init__(self, a): self.a = a
+            ''')
+            good('m')
+            eq((m.C(1).a, m.E(2).a, D(3).a), (1, 2, 3))
+        """)
+
+    def test_match_statements_know_a_class_that_becomes_a_collection_or_is_none_any_more(self):
+        self.host("""
+            source = '''
+                from collections.abc import Mapping, Sequence
+                class C%s:
+                    def __len__(self): return 1
+                    def __iter__(self): return iter([5])
+                    def __getitem__(self, key): return [5][key]
+                class D(C): pass
+                class R: pass
+                Sequence.register(R)
+                V = %d
+            '''
+            write('m', source % ('', 1))
+            import m
+            d, r, R = m.D(), m.R(), m.R
+            def kind(value):
+                match value:
+                    case [*_]: return 'sequence'
+                    case {}: return 'mapping'
+                    case _: return None
+            eq((kind(m.C()), kind(d), kind(r)), (None, None, 'sequence'))
+            for n, (bases, expected) in enumerate([('(Sequence)', 'sequence'), ('(Mapping)', 'mapping'), ('', None)], 2):
+                write('m', source % (bases, n))
+                good('m')
+                eq((kind(m.C()), kind(d), kind(r), m.R is R), (expected, expected, 'sequence', True))
+        """)
+
 
 if __name__ == '__main__':
     unittest.main()

@@ -161,6 +161,32 @@ class Tables(HostCase):
             eq(m.got, [])
         """)
 
+    def test_a_batch_that_begins_during_a_collection_of_another_thread_leaves_the_collector_on(self):
+        self.host("""
+            import gc, threading, weakref
+            sys.began, sys.go, sys.ended = [threading.Event() for i in range(3)]
+            class Slow:
+                def __init__(self): self.me = self
+                def __del__(self): sys.began.set(), sys.go.wait(20)
+            class Cycle:
+                def __init__(self): self.me = self
+            def collect_and_tell():
+                gc.collect()
+                sys.ended.set()
+            write('m', 'X = 1')
+            import m
+            Slow()
+            thread = threading.Thread(target=collect_and_tell)
+            thread.start()
+            assert sys.began.wait(20)
+            write('m', 'import sys\\nsys.go.set()\\nsys.ended.wait(20)\\nX = 2')
+            good('m')
+            thread.join(20)
+            reference = weakref.ref(Cycle())
+            gc.collect()
+            eq((m.X, reference()), (2, None))
+        """)
+
 
 if __name__ == '__main__':
     unittest.main()
