@@ -98,29 +98,48 @@ static int batch_add_record(struct batch *batch, struct record *record)
 	return member ? 0 : -1;
 }
 
-/* A watched module that some body of the batch imports first. */
-int batch_add_new(struct batch *batch, PyObject *module, const char *path)
+/* A package that only stands in, or a module beside the one that has the name. */
+static int run_unrecorded(PyObject *module, const char *path)
 {
-	PyObject *spec = PyObject_GetAttrString(module, "__spec__"), *name = NULL;
-	struct member *member = NULL;
+	struct source source = {0};
+	PyObject *dict = PyModule_GetDict(module), *code = NULL, *result = NULL;
+
+	if (source_read_batch(path, &source) == 0)
+		code = source_compile(source.bytes, path);
+	if (code && PyDict_SetItemString(dict, "__builtins__", engine->builtins) == 0)
+		result = PyEval_EvalCode(code, dict, dict);
+	Py_XDECREF(source.bytes);
+	Py_XDECREF(code);
+	Py_XDECREF(result);
+	return result ? 0 : -1;
+}
+
+/* It is the one that an import of the name gives now. */
+static bool has_its_name(
+	struct batch *batch, struct member *member, PyObject *module, PyObject *name)
+{
+	PyObject *named;
+
+	if (member && member->kind == MEMBER_RUNS)
+		return module == member->replacement;
+	named = PyDict_GetItemWithError(batch->added, name);
+	if (!named)
+		named = PyDict_GetItemWithError(engine->modules, name);
+	PyErr_Clear();
+	return module == named;
+}
+
+static int member_run_first(
+	struct batch *batch, struct member *member, PyObject *module, const char *path)
+{
 	struct source source = {0};
 
-	if (spec)
-		name = PyObject_GetAttrString(spec, "name");
-	if (name)
-		member = batch_find(batch, name);
-	if (name && !member)
-		member = member_create(batch, name, MEMBER_NEW);
-	Py_XDECREF(name);
-	if (!member) {
-		Py_XDECREF(spec);
-		return -1;
-	}
-	member->spec = spec;
+	record_set(&member->spec, PyObject_GetAttrString(module, "__spec__"));
 	record_set(&member->live, Py_NewRef(module));
 	record_set(&member->scratch, Py_NewRef(module));
 	record_set(&member->live_dict, Py_NewRef(PyModule_GetDict(module)));
 	record_set(&member->dict, Py_NewRef(PyModule_GetDict(module)));
+	free(member->path);
 	member->path = strdup(path);
 	engine_watch_file(path);
 	if (!member->path || source_read_batch(path, &source) < 0)
@@ -132,6 +151,37 @@ int batch_add_new(struct batch *batch, PyObject *module, const char *path)
 	if (!member->code)
 		return batch_fail(batch, member->name);
 	return member_run(batch, member);
+}
+
+/* A watched module that some body of the batch imports first, or asks importlib.reload() for: then the new
+ * version of a member runs once, or did. */
+static int add_named(struct batch *batch, PyObject *name, PyObject *module, const char *path)
+{
+	struct member *member = batch_find(batch, name);
+
+	if (member && member->kind == MEMBER_RUNS && module == member->scratch)
+		return 0;
+	if (!has_its_name(batch, member, module, name))
+		return run_unrecorded(module, path);
+	if (!member)
+		member = member_create(batch, name, MEMBER_NEW);
+	return member ? member_run_first(batch, member, module, path) : -1;
+}
+
+int batch_add_new(struct batch *batch, PyObject *module, const char *path)
+{
+	PyObject *spec = PyObject_GetAttrString(module, "__spec__"), *name = NULL;
+	int result = -1;
+
+	if (spec)
+		name = PyObject_GetAttrString(spec, "name");
+	if (name && PyUnicode_Check(name))
+		result = add_named(batch, name, module, path);
+	else if (name)
+		PyErr_Format(PyExc_ImportError, "%R: its __spec__ has no name", module);
+	Py_XDECREF(name);
+	Py_XDECREF(spec);
+	return result;
 }
 
 static int batch_add_users(struct batch *batch, PyObject *name)

@@ -36,10 +36,20 @@ static int record_fill(struct record *record, PyObject *module, const char *path
 	return record->uses && record->defined && record->inner_names ? 0 : -1;
 }
 
+/* A module that was made of the name's spec beside the one that has the name is nobody's: a private copy. */
+static bool has_its_name(PyObject *module, PyObject *name)
+{
+	PyObject *named = PyDict_GetItemWithError(engine->modules, name);
+
+	PyErr_Clear();
+	return named == module;
+}
+
 static int run_and_record(
 	PyObject *module, PyObject *name, const char *path, const struct source *source)
 {
 	PyObject *dict = PyModule_GetDict(module), *code, *result, *events;
+	bool known = has_its_name(module, name);
 	struct record *record;
 	struct body body;
 	uint64_t order = ++engine->order;
@@ -55,6 +65,8 @@ static int run_and_record(
 	events = track_end(&body);
 	if (!result)
 		detect_want(events);
+	else if (!known)
+		status = 0;
 	else if (record_create(name, &record) == 0) {
 		if (record->version == 0)
 			record->order = order;

@@ -185,6 +185,36 @@ class Bodies(HostCase):
             eq((m.X, other.Y), (2, 1))
         """)
 
+    def test_a_body_that_reloads_a_module_of_the_batch_and_a_package_by_importlib(self):
+        self.host("""
+            body = 'import importlib, other, pkg\\nimportlib.reload(other), importlib.reload(pkg)\\nX = other.Y, pkg.Z, %d'
+            write({'m': body % 1, 'other': 'Y = 1\\ndef f(): return 1', 'pkg.__init__': 'Z = 1'})
+            import m, other, pkg
+            f, modules = other.f, (other, pkg)
+            write({'m': body % 2, 'other': 'Y = 2\\ndef f(): return 2'})
+            good('other', 'm')
+            eq((m.X, other.Y, f(), (m.other, m.pkg) == modules), ((2, 1, 2), 2, 2, True))
+            write('pkg.__init__', 'Z = 3')
+            good('pkg', 'm')
+            eq((m.X, pkg.Z, sys.modules['pkg'] is pkg), ((2, 3, 2), 3, True))
+        """)
+
+    def test_a_private_copy_of_a_module_is_not_taken_for_the_module(self):
+        self.host("""
+            import importlib.util
+            copy = 'import importlib.util\\nspec = importlib.util.find_spec("m")\\ncopy = importlib.util.module_from_spec(spec)'
+            write({'m': 'X = 1', 'other': 'V = 1'})
+            import m, other
+            spec = importlib.util.find_spec('m')
+            private = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(private)
+            write('other', copy + '\\nspec.loader.exec_module(copy)')
+            good('other')
+            write('m', 'X = 2')
+            good('m')
+            eq((m.X, private.X, other.copy.X), (2, 1, 1))
+        """)
+
     def test_a_module_that_removes_itself_from_sys_modules(self):
         self.host("""
             write({'m': 'X = 1', 'other': 'Y = 1'})
