@@ -117,6 +117,7 @@ class Mounted:
 
     def save(self, area, files, how):
         if all(is_module(name) for name in files) and self.by_sql(how):
+            self.feed.lines()  # what a thread of the case has saved says nothing of this
             self.transact(('INSERT INTO module(name, source) VALUES (?, ?) '
                            'ON CONFLICT(name) DO UPDATE SET source = excluded.source', (area.row(name), stored(source)))
                           for name, source in files.items())
