@@ -70,7 +70,7 @@ static PyObject *module_on_event(PyObject *self, PyObject *callback)
 		PyErr_SetString(PyExc_TypeError, "on_event() takes a callable");
 		return NULL;
 	}
-	if (PyList_Append(engine->observers, callback) < 0)
+	if (engine_add_observer(callback) < 0)
 		return NULL;
 	return Py_NewRef(callback);
 }
@@ -112,7 +112,9 @@ static PyMethodDef methods[] = {
 	{"run", (PyCFunction)(void (*)(void))module_run, METH_VARARGS | METH_KEYWORDS,
 		"run(text, name='<string>') -> Report\n\nRun statements in a new namespace."},
 	{"on_event", module_on_event, METH_O,
-		"on_event(callback)\n\nCall callback(event) after each batch for each module."},
+		"on_event(callback)\n\nCall callback(event) after each batch for each module. The "
+		"body of a\n"
+		"module that is reloaded may call it again: the callback stays the one it is."},
 	{"holders", module_holders, METH_O,
 		"holders(name) -> list\n\nWho still runs or holds an old version of a module."},
 	{"watch", module_watch, METH_O,

@@ -246,13 +246,24 @@ PyObject *engine_load(PyObject *name)
 	return entered ? api_leave(report) : (PyObject *)report;
 }
 
+int engine_add_observer(PyObject *callback)
+{
+	return PyList_Append(
+		batch_is_mine() ? engine->current->observers : engine->observers, callback);
+}
+
 static PyObject *run_code(PyObject *text, PyObject *filename)
 {
 	PyObject *globals = PyDict_New(), *code = NULL, *result = NULL;
-	const char *source = PyUnicode_AsUTF8(text);
+	PyCompilerFlags flags = {.cf_flags = PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE,
+		.cf_feature_version = PY_MINOR_VERSION};
+	Py_ssize_t size;
+	const char *source = PyUnicode_AsUTF8AndSize(text, &size);
 
-	if (source)
-		code = Py_CompileStringObject(source, filename, Py_file_input, NULL, -1);
+	if (source && strlen(source) != (size_t)size)
+		PyErr_SetString(PyExc_ValueError, "the text contains a null character");
+	else if (source)
+		code = Py_CompileStringObject(source, filename, Py_file_input, &flags, -1);
 	if (globals && code && PyDict_SetItemString(globals, "__builtins__", engine->builtins) == 0)
 		result = PyEval_EvalCode(code, globals, globals);
 	Py_XDECREF(code);

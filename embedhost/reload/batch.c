@@ -186,6 +186,7 @@ static void batch_finish(struct batch *batch)
 	map_finish(&batch->young);
 	map_finish(&batch->due);
 	Py_CLEAR(batch->caches);
+	Py_CLEAR(batch->observers);
 	Py_CLEAR(batch->rehash);
 	Py_CLEAR(batch->hidden);
 	Py_CLEAR(batch->added);
@@ -220,10 +221,22 @@ void batch_abandon(struct batch *batch)
 	batch_try_again();
 }
 
+/* One that was there before the batch is what the new version's has become. */
+static void observers_join(PyObject *callbacks)
+{
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(callbacks); i++) {
+		PyObject *callback = PyList_GET_ITEM(callbacks, i);
+		int known = PySequence_Contains(engine->observers, callback);
+
+		if (known < 0 || (!known && PyList_Append(engine->observers, callback) < 0))
+			PyErr_Clear();
+	}
+}
+
 static int batch_run(struct batch *batch, PyObject *changed, PyObject *deleted)
 {
 	if (!batch->added || !batch->foreign || !batch->deleted || !batch->hidden ||
-		!batch->caches || !batch->rehash)
+		!batch->caches || !batch->rehash || !batch->observers)
 		return -1;
 	if (batch_add_deleted(batch, deleted) < 0 || batch_build(batch, changed) < 0 ||
 		batch_run_bodies(batch) < 0)
@@ -249,6 +262,7 @@ int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 	batch.hidden = PySet_New(NULL);
 	batch.rehash = PyList_New(0);
 	batch.caches = PyList_New(0);
+	batch.observers = PyList_New(0);
 	result = batch_run(&batch, changed, deleted);
 	if (result < 0) {
 		if (!batch.failed && report_add_error(report, engine->empty) < 0)
@@ -267,6 +281,7 @@ int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
 	if (result == 0) {
 		class_move_registrations(&batch);
 		batch_call_reload(&batch);
+		observers_join(batch.observers);
 	}
 	if (result == 0)
 		aliases_note(&batch);

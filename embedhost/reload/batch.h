@@ -105,6 +105,7 @@ struct batch {
 	struct mapping *due;    /* keys made by the bodies that hash by what is mapped */
 	PyObject *rehash;       /* list: dicts and sets to be filled anew */
 	PyObject *caches;       /* list: wrappers whose results are stale */
+	PyObject *observers;    /* list: what was given to on_event() meanwhile */
 	unsigned int finished;  /* bodies so far */
 	bool becomes;           /* some class of the map does */
 	struct mapping *codes;  /* old code -> new code */

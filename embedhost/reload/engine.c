@@ -217,7 +217,9 @@ static int list_add_once(PyObject *list, PyObject *item, bool first)
  * source says, and what runs is taken to be what stands in the file. */
 static int adopt_module(PyObject *name, PyObject *module)
 {
-	PyObject *spec = PyObject_GetAttrString(module, "__spec__"), *origin = NULL, *loader;
+	/* Not by the attribute: that would load what importlib.util.LazyLoader has put off. */
+	PyObject *spec = Py_XNewRef(PyDict_GetItemString(PyModule_GetDict(module), "__spec__"));
+	PyObject *origin = NULL, *loader;
 	const char *path = NULL;
 	int result = 0;
 

@@ -119,6 +119,8 @@ PyObject *engine_unload(PyObject *name);
 PyObject *engine_reload_all(void);
 PyObject *engine_run(PyObject *text, PyObject *filename);
 PyObject *engine_source(PyObject *name);
+/* Of on_event(). What a batch calls it with counts once that is in effect, if it isn't there already. */
+int engine_add_observer(PyObject *callback);
 PyObject *engine_holders(PyObject *name);                /* a list of str */
 int holders_note(struct record *record, PyObject *code); /* of the version that goes */
 int engine_module_exists(PyObject *name);                /* 1, 0, or -1 with an exception */

@@ -2,11 +2,12 @@
 /*
  * How modules of watched directories are found and loaded for the first time.
  *
- * The finder stands first on sys.meta_path and answers for watched directories only, in the order
- * of the path, by asking the file system each time: the stock one remembers a directory's listing
- * by its mtime, so that a module made within a tick of the clock after a failed import stays
- * unfindable, and one that was missing at the first look stays missing. The loader is the stock
- * source loader but for reading bytes instead of bytecode and for telling the engine what it ran.
+ * The finder stands on sys.meta_path before the stock one that goes by sys.path, and answers for
+ * watched directories only, in the order of the path, by asking the file system each time: the
+ * stock one remembers a directory's listing by its mtime, so that a module made within a tick of
+ * the clock after a failed import stays unfindable, and one that was missing at the first look
+ * stays missing. The loader is the stock source loader but for reading bytes instead of bytecode
+ * and for telling the engine what it ran.
  */
 #include "batch.h"
 
@@ -358,6 +359,19 @@ static PyObject *loader_type_create(void)
 	return type;
 }
 
+/* Before the one that it stands in for, so that what goes before files goes before ours. */
+static int insert_finder(PyObject *meta_path, PyObject *finder)
+{
+	PyObject *path_finder = PyObject_GetAttrString(external, "PathFinder");
+	Py_ssize_t at = path_finder ? PySequence_Index(meta_path, path_finder) : -1;
+
+	Py_XDECREF(path_finder);
+	if (at >= 0)
+		return PyList_Insert(meta_path, at, finder);
+	PyErr_Clear();
+	return PyList_Append(meta_path, finder);
+}
+
 int finder_start(struct engine *e)
 {
 	PyObject *meta_path = PySys_GetObject("meta_path");
@@ -369,7 +383,7 @@ int finder_start(struct engine *e)
 	e->finder = (PyObject *)PyObject_New(PyObject, &Finder_Type);
 	if (!e->loader_type || !e->finder)
 		return -1;
-	return PyList_Insert(meta_path, 0, e->finder);
+	return insert_finder(meta_path, e->finder);
 }
 
 void finder_stop(struct engine *e)

@@ -626,6 +626,16 @@ class Interface(HostCase):
             assert 'NameError' in errors(report)
         """)
 
+    def test_run_takes_the_text_as_it_is(self):
+        self.host(r"""
+            import builtins
+            builtins.seen = []
+            eq(pymodhost.run('# coding: latin-1\nseen.append("\xe9")').errors, [])
+            eq(seen, ['\xe9'])
+            assert 'null' in errors(pymodhost.run('seen.append(1)\0seen.append(2)'))
+            eq(seen, ['\xe9'])
+        """)
+
     def test_run_reports_what_the_text_raises(self):
         self.host("""
             for text, word in [('1 / 0', 'ZeroDivisionError'), ('def', 'SyntaxError'), ('raise SystemExit(3)', 'SystemExit'),
@@ -652,6 +662,57 @@ class Interface(HostCase):
             delete('m')
             good()
             assert ('unloaded', 'm') in events, events
+        """)
+
+    def test_a_body_that_runs_again_stays_one_observer(self):
+        self.host("""
+            source = '''
+                import pymodhost
+                __reload_keep__ = ['seen']
+                seen = []
+                def log(event): seen.append(event.module)
+                pymodhost.on_event(log)
+            '''
+            write('m', source)
+            import m
+            for i in range(3):
+                m.seen.clear()
+                write('m', source + f'    V = {i}')
+                good('m')
+                eq(m.seen, ['m'])
+        """)
+
+    def test_a_body_that_raises_leaves_no_observer(self):
+        self.host("""
+            import builtins
+            builtins.seen = []
+            write('m', '')
+            import m
+            write('m', 'import pymodhost; pymodhost.on_event(seen.append); 1 / 0')
+            bad()
+            write('m', 'X = 1')
+            good('m')
+            eq(seen, [])
+        """)
+
+    def test_a_built_in_module_goes_before_one_of_the_same_name(self):
+        self.host("""
+            name = next(name for name in sys.builtin_module_names if name not in sys.modules)
+            write(name, 'MINE = 1')
+            module = __import__(name)
+            assert not hasattr(module, 'MINE'), module
+        """)
+
+    def test_a_directory_watched_later_loads_nothing_that_is_put_off(self):
+        self.host("""
+            import importlib.util, tempfile
+            spec = importlib.util.find_spec('wave')
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+            module = sys.modules['wave'] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            with tempfile.TemporaryDirectory() as directory:
+                pymodhost.watch([directory])
+            eq(type(module).__name__, '_LazyModule')
         """)
 
     def test_wrong_arguments_raise_at_the_call(self):
