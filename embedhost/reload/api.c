@@ -44,6 +44,22 @@ static bool api_lock(bool brief)
 	Py_END_ALLOW_THREADS return got == PY_LOCK_ACQUIRED;
 }
 
+/* As a generator has exceptions of its own (Objects/genobject.c, gen_send_ex2), but not on top of its caller's. */
+static void handling_begin(void)
+{
+	PyThreadState *thread = PyThreadState_Get();
+
+	engine->handling = (_PyErr_StackItem){0};
+	engine->callers = thread->exc_info;
+	thread->exc_info = &engine->handling;
+}
+
+static void handling_end(void)
+{
+	PyThreadState_Get()->exc_info = engine->callers;
+	Py_CLEAR(engine->handling.exc_value);
+}
+
 static bool api_enter(bool brief)
 {
 	unsigned long self = PyThread_get_thread_ident();
@@ -52,8 +68,7 @@ static bool api_enter(bool brief)
 		return false;
 	engine->owner = self;
 	engine->newest = frames_newest_thread();
-	engine->handled = PyErr_GetHandledException();
-	PyErr_SetHandledException(NULL);
+	handling_begin();
 	return true;
 }
 
@@ -61,8 +76,7 @@ static PyObject *api_leave(struct report *report)
 {
 	report->seconds = clock_seconds() - report->seconds;
 	report_deliver(report);
-	PyErr_SetHandledException(engine->handled);
-	Py_CLEAR(engine->handled);
+	handling_end();
 	engine->owner = 0;
 	PyThread_release_lock(engine->lock);
 	return (PyObject *)report;

@@ -85,8 +85,9 @@ struct engine {
 	PyObject *abc_forget; /* _abc._reset_caches */
 	struct batch *batch;  /* the one whose bodies run, or NULL */
 	struct batch
-		*current;  /* the one that runs, from its first step to its last hook, or NULL */
-	PyObject *handled; /* what the caller was handling when it called: no part of a failure */
+		*current; /* the one that runs, from its first step to its last hook, or NULL */
+	_PyErr_StackItem handling; /* what a call handles: without what its caller does */
+	_PyErr_StackItem *callers;
 	PyThread_type_lock lock;
 	unsigned long owner; /* thread that has lock, or 0 */
 	uint64_t newest;     /* the thread made last when it took it */

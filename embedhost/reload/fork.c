@@ -20,7 +20,7 @@ static int take_lock(void)
 		return -1;
 	}
 	engine->owner = 0;
-	Py_CLEAR(engine->handled);
+	Py_CLEAR(engine->handling.exc_value);
 	if (engine->current)
 		batch_abandon(engine->current);
 	engine->current = NULL;

@@ -170,6 +170,20 @@ class Running(HostCase):
             eq(asyncio.run(main()), ((1, 2), (2, 2)))
         """)
 
+    def test_a_generator_that_polls_keeps_no_exception_of_its_caller(self):
+        self.host("""
+            def poller():
+                pymodhost.poll()
+                yield sys.exc_info()
+                yield sys.exc_info()
+            try:
+                raise ValueError
+            except ValueError:
+                generator = poller()
+                eq(next(generator)[0], ValueError)
+            eq(next(generator)[0], None)
+        """)
+
     def test_an_asynchronous_generator_and_context_manager(self):
         self.host("""
             import asyncio
