@@ -233,7 +233,7 @@ def render_item(item, module):
         'value': lambda: f'{name} = {value!r}',
         'function': lambda: f'def {name}(): return {value!r}',
         'default': lambda: f'def {name}(x={value!r}, *, y=1): "doc of {name}"; return [x, y]',
-        'class': lambda: f'class {name}:\n    x = {value!r}\n    def get(self): return [self.x, {value!r}]\n'
+        'class': lambda: f'class {name}:\n    shared = {value!r}\n    def get(self): return [self.shared, {value!r}]\n'
                          f'    @classmethod\n    def make(cls): return cls.__name__\n    @staticmethod\n    def fixed(): return {value!r}',
         'property': lambda: f'class {name}:\n    "about {value!r}"\n    def __init__(self): self.inner = {value!r}\n'
                             f'    @property\n    def got(self): return [self.inner, {value!r}]',
