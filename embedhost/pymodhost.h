@@ -109,7 +109,8 @@ PYMODHOST_API int pymodhost_create(
 
 /* Stops watching and frees the host; NULL is fine. An interpreter that pymodhost_create() made is
  * finalised: atexit functions run, output is flushed, and no call into Python is possible any more
- * in this process. One that was there before goes on with the code it has. Reports outlive it.
+ * in this process. One that was there before goes on with the code it has; what scripts still call
+ * of their module pymodhost raises RuntimeError. Reports outlive it.
  * Must be called on the thread that created the host. */
 PYMODHOST_API void pymodhost_destroy(struct pymodhost *host);
 

@@ -6,13 +6,23 @@
 #include "../reload/engine.h"
 #include "module.h"
 
+/* In an interpreter that was there before the host, code may hold the module when the host is gone. */
+static bool has_engine(void)
+{
+	if (!engine)
+		PyErr_SetString(PyExc_RuntimeError, "the host has been destroyed");
+	return engine;
+}
+
 static PyObject *module_poll(PyObject *self, PyObject *unused)
 {
-	return engine_poll();
+	return has_engine() ? engine_poll() : NULL;
 }
 
 static PyObject *check_name(PyObject *name)
 {
+	if (!has_engine())
+		return NULL;
 	if (!PyUnicode_Check(name)) {
 		PyErr_Format(PyExc_TypeError, "a module's name must be a str, not %.200s",
 			Py_TYPE(name)->tp_name);
@@ -38,7 +48,7 @@ static PyObject *module_unload(PyObject *self, PyObject *name)
 
 static PyObject *module_reload_all(PyObject *self, PyObject *unused)
 {
-	return engine_reload_all();
+	return has_engine() ? engine_reload_all() : NULL;
 }
 
 static PyObject *module_source(PyObject *self, PyObject *name)
@@ -56,7 +66,8 @@ static PyObject *module_run(PyObject *self, PyObject *args, PyObject *keywords)
 	static char *names[] = {"text", "name", NULL};
 	PyObject *text, *name = NULL, *report;
 
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "U|U", names, &text, &name))
+	if (!has_engine() ||
+		!PyArg_ParseTupleAndKeywords(args, keywords, "U|U", names, &text, &name))
 		return NULL;
 	name = name ? Py_NewRef(name) : PyUnicode_FromString("<string>");
 	report = name ? engine_run(text, name) : NULL;
@@ -66,6 +77,8 @@ static PyObject *module_run(PyObject *self, PyObject *args, PyObject *keywords)
 
 static PyObject *module_on_event(PyObject *self, PyObject *callback)
 {
+	if (!has_engine())
+		return NULL;
 	if (!PyCallable_Check(callback)) {
 		PyErr_SetString(PyExc_TypeError, "on_event() takes a callable");
 		return NULL;
@@ -88,6 +101,8 @@ static int watch_each(PyObject *paths)
 
 static PyObject *module_watch(PyObject *self, PyObject *paths)
 {
+	if (!has_engine())
+		return NULL;
 	bool one = PyUnicode_Check(paths) || PyBytes_Check(paths) ||
 		   PyObject_HasAttrString(paths, "__fspath__");
 

@@ -475,9 +475,22 @@ static void test_own_interpreter(void)
 	Py_BEGIN_ALLOW_THREADS EQUAL(pymodhost_poll(host, NULL), 0);
 	Py_END_ALLOW_THREADS EQUAL(value_of(host, "m", "f"), 3);
 	EQUAL(pymodhost_watch(host, "/no/such/directory"), -ENOENT);
+	EQUAL(PyRun_SimpleString("import pymodhost as kept\n"), 0);
 	pymodhost_destroy(host);
 	CHECK(Py_IsInitialized() && PyGILState_Check());
 	EQUAL(PyRun_SimpleString("import m\nassert m.f() == 3\n"), 0);
+	EQUAL(PyRun_SimpleString("import importlib\n"
+				 "importlib.reload(m)\n"
+				 "calls = [(kept.poll,), (kept.load, 'm'), (kept.run, ''), "
+				 "(kept.watch, '.'),\n"
+				 "         (kept.on_event, print), (kept.reload_all,)]\n"
+				 "for call, *arguments in calls:\n"
+				 "    try:\n"
+				 "        call(*arguments)\n"
+				 "    except RuntimeError:\n"
+				 "        continue\n"
+				 "    raise AssertionError(call)\n"),
+		0);
 	EQUAL(Py_FinalizeEx(), 0);
 }
 
