@@ -215,6 +215,7 @@ int function_match(struct batch *batch, PyObject *old, PyObject *fresh);
 int function_update(struct batch *batch, PyObject *old, PyObject *fresh);
 int class_match(struct batch *batch, PyObject *old, PyObject *fresh);
 int class_update(struct batch *batch, PyTypeObject *old, PyTypeObject *fresh);
+bool same_items(PyObject *a, PyObject *b); /* of tuples, by identity */
 void class_move_registrations(struct batch *batch);
 
 /* layout.c */

@@ -23,7 +23,7 @@ static PyObject *mapped_tuple(struct batch *batch, PyObject *tuple)
 	return mapped;
 }
 
-static bool same_items(PyObject *a, PyObject *b)
+bool same_items(PyObject *a, PyObject *b)
 {
 	if (PyTuple_GET_SIZE(a) != PyTuple_GET_SIZE(b))
 		return false;

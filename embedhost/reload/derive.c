@@ -186,6 +186,17 @@ static int derive_set_other_order(struct batch *batch, PyTypeObject *type)
 	return result;
 }
 
+/* CPython's order if there is one, else ours. */
+static int derive_set_some_order(struct batch *batch, PyTypeObject *type)
+{
+	int result = derive_set_order(batch, type);
+
+	if (result == 0 || !PyErr_ExceptionMatches(PyExc_TypeError))
+		return result;
+	PyErr_Clear();
+	return derive_set_other_order(batch, type);
+}
+
 static int derive_set_orders_below(struct batch *batch, PyTypeObject *type)
 {
 	PyObject *key, *reference;
@@ -197,11 +208,7 @@ static int derive_set_orders_below(struct batch *batch, PyTypeObject *type)
 		PyObject *subclass = PyWeakref_GET_OBJECT(reference);
 
 		if (PyType_Check(subclass))
-			result = derive_set_order(batch, (PyTypeObject *)subclass);
-		if (result < 0 && PyErr_ExceptionMatches(PyExc_TypeError)) {
-			PyErr_Clear();
-			result = derive_set_other_order(batch, (PyTypeObject *)subclass);
-		}
+			result = derive_set_some_order(batch, (PyTypeObject *)subclass);
 	}
 	return result;
 }
@@ -419,27 +426,13 @@ static int derive_find_all(struct batch *batch, PyTypeObject *old, PyTypeObject 
 	return result;
 }
 
-static bool same_order(PyObject *a, PyObject *b)
-{
-	if (PyTuple_GET_SIZE(a) != PyTuple_GET_SIZE(b))
-		return false;
-	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(a); i++)
-		if (PyTuple_GET_ITEM(a, i) != PyTuple_GET_ITEM(b, i))
-			return false;
-	return true;
-}
-
 /* Of a class below one that changed in place, which may have other bases now. */
 static int derive_refresh(struct batch *batch, PyTypeObject *old)
 {
 	PyObject *before = Py_NewRef(old->tp_mro);
-	int result = derive_set_order(batch, old);
+	int result = derive_set_some_order(batch, old);
 
-	if (result < 0 && PyErr_ExceptionMatches(PyExc_TypeError)) {
-		PyErr_Clear();
-		result = derive_set_other_order(batch, old);
-	}
-	if (result == 0 && !same_order(before, old->tp_mro)) {
+	if (result == 0 && !same_items(before, old->tp_mro)) {
 		result = derive_forget(batch, old, before);
 		if (result == 0)
 			result = derive_find(
