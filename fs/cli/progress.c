@@ -54,9 +54,7 @@ static void draw(const struct progress *progress, int64_t done)
 void progress_hide(void)
 {
 	waiting_end();
-	/* The terminal may have put a ^C behind it. */
-	if (drawn_width > 0)
-		fprintf(stderr, "\r%*s\r", drawn_width + 2, "");
+	waiting_erase(drawn_width);
 	drawn_width = 0;
 }
 

@@ -71,6 +71,13 @@ void waiting_begin(const char *what)
 		pthread_cond_destroy(&ended);
 }
 
+void waiting_erase(int columns)
+{
+	/* The terminal may have put a ^C behind it. */
+	if (columns > 0)
+		fprintf(stderr, "\r%*s\r", columns + 2, "");
+}
+
 void waiting_end(void)
 {
 	if (!running)
@@ -82,7 +89,5 @@ void waiting_end(void)
 	pthread_join(thread, NULL);
 	pthread_cond_destroy(&ended);
 	running = false;
-	/* The terminal may have put a ^C behind it. */
-	if (width > 0)
-		fprintf(stderr, "\r%*s\r", width + 2, "");
+	waiting_erase(width);
 }

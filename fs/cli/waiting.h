@@ -10,5 +10,7 @@
 void waiting_begin(const char *what);
 /* Takes the word away. Nothing happens where none was begun. */
 void waiting_end(void);
+/* Takes a line of so many columns from the terminal; 0 or less: there is none. */
+void waiting_erase(int columns);
 
 #endif

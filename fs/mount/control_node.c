@@ -10,6 +10,8 @@
  */
 #include "control.h"
 
+#include "../store/clock.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -142,9 +144,8 @@ void control_get_attr(struct control *control, const struct control_node *node,
 		atomic_store(&control->at_known, true);
 	if (fixed)
 		return;
-	int64_t changed = atomic_load(&control->changed);
-	struct timespec time = {.tv_sec = changed / 1000000000, .tv_nsec = changed % 1000000000};
-	ret_attr->st_atim = ret_attr->st_mtim = ret_attr->st_ctim = time;
+	ret_attr->st_atim = ret_attr->st_mtim = ret_attr->st_ctim =
+		clock_split(atomic_load(&control->changed));
 }
 
 bool control_parse_number(const char *text, int64_t *ret_number)

@@ -69,10 +69,7 @@ static void sleep_on(struct waiters *waiters)
 		pthread_cond_wait(&waiters->changed, &waiters->lock);
 		return;
 	}
-	struct timespec until = {
-		.tv_sec = waiters->armed / 1000000000,
-		.tv_nsec = waiters->armed % 1000000000,
-	};
+	struct timespec until = clock_split(waiters->armed);
 	pthread_cond_timedwait(&waiters->changed, &waiters->lock, &until);
 }
 

@@ -11,14 +11,13 @@
  */
 #include "store-private.h"
 
+#include "clock.h"
 #include "error.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SECOND INT64_C(1000000000)
 
 static int get_node(struct db *db, int64_t id, struct store_node *ret_node)
 {
@@ -36,8 +35,9 @@ static int mtime_after(
 	int err = db_number(db, SQL_VERSION_TIME, DB_VALUES(db_int(node->id)), INT64_MAX, &made);
 	if (err)
 		return err;
-	if (mtime >= made && mtime / SECOND <= before / SECOND && before < INT64_MAX - SECOND)
-		mtime = (before / SECOND + 1) * SECOND;
+	if (mtime >= made && mtime / NANOSECONDS <= before / NANOSECONDS &&
+		before < INT64_MAX - NANOSECONDS)
+		mtime = (before / NANOSECONDS + 1) * NANOSECONDS;
 	*ret_mtime = mtime;
 	return 0;
 }

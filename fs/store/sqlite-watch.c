@@ -220,7 +220,7 @@ static int sleep_for(struct sqlite_watch *watch, int wake_fd, int64_t ns, bool *
 	bool hot = ns <= (watch->own ? OWN_PERIOD : HOT_PERIOD);
 	struct pollfd fds[] = {
 		{.fd = wake_fd, .events = POLLIN}, {.fd = watch->fd, .events = POLLIN}};
-	struct timespec ts = {.tv_sec = ns / NANOSECONDS, .tv_nsec = ns % NANOSECONDS};
+	struct timespec ts = clock_split(ns);
 	int n = ppoll(fds, hot ? 1 : 2, &ts, NULL);
 	if (n < 0 && errno != EINTR)
 		return store_fail(-errno, "poll: %s", strerror(errno));
