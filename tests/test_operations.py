@@ -11,7 +11,7 @@ LITERAL = r'"(?:[^"\\]|\\.)*"'
 CALLS = re.compile(r'\b(?:cli_fail|cli_warn|store_fail|mount_log|refuse)\((.*?)\);', re.DOTALL)
 # What the page promises to have all messages of; elsewhere they are the words of an errno, or for who calls a function.
 COMPLETE = ('fs/cli/*.c', 'fs/mount/*.c', 'fs/store/*-init.c', 'fs/store/*-open.c', 'fs/store/*-backup.c', 'fs/store/*-watch.c',
-            'fs/store/upgrade.c')
+            'fs/store/sqlite-readonly.c', 'fs/store/upgrade.c')
 # Parts of other messages, usage, and what can't happen to a person.
 ELSEWHERE = {' of another file system', 'belongs to another user', 'the option %s needs a value', 'mount(8) passes no such option: -%c',
              'setsid or chdir: %s'}
@@ -24,13 +24,13 @@ def messages(*patterns):
         for call in CALLS.findall(path.read_text()):
             for literal in re.findall(rf'{LITERAL}(?:\s*{LITERAL})*', call):
                 text = ''.join(part[1:-1] for part in re.findall(LITERAL, literal)).replace('\\"', '"')
-                if len(re.sub(r'%[-.*l]*[a-z]', '', text)) >= 12:
+                if len(re.sub(r'%[-.*l0-9]*[a-z]', '', text)) >= 12:
                     found.add(text)
     return found
 
 
 def pattern(text):
-    return re.compile('.*'.join(re.escape(part) for part in re.split(r'%[-.*l]*[a-z]', text)), re.DOTALL)
+    return re.compile('.*'.join(re.escape(part) for part in re.split(r'%[-.*l0-9]*[a-z]', text)), re.DOTALL)
 
 
 def explained():

@@ -1,11 +1,17 @@
 """The options of `pymodfs mount`: each does what mount(8) says of it, wrong ones are refused by name and nothing is mounted."""
 
 import errno
+import getpass
+import json
 import os
+import sqlite3
 import stat
 import unittest
 
-from tests.support import PYMODFS, TestCase, is_mounted, pymodfs, run
+from tests.support import PYMODFS, Mount, TestCase, is_mounted, pymodfs, run
+
+# For root no file is read-only, but for root without this capability.
+ORDINARY = ('setpriv', '--bounding-set=-dac_override') if os.geteuid() == 0 else ()
 
 
 def mount_line(path):
@@ -136,6 +142,63 @@ class OptionsTest(TestCase):
                 self.assertEqual((result.stdout, len(result.stderr.splitlines())), ('', 1), result.stderr)
                 self.assertIn(named, result.stderr)
                 self.assertFalse(is_mounted(self.dir / 'mnt'))
+
+
+class UnwritableDatabaseTest(TestCase):
+    def setUp(self):
+        super().setUp()
+        (self.dir / 'place').mkdir()
+        (self.dir / 'mnt').mkdir()
+        self.db = self.database({'a': 'V = 1\n'}, name='place/modules.db')
+        self.addCleanup(self.db.path.parent.chmod, 0o755)
+
+    def make_unwritable(self, file=0o666, directory=0o755):
+        self.db.path.chmod(file)
+        self.db.path.parent.chmod(directory)
+
+    def assert_shown_read_only(self, why):
+        with Mount(self.db, self.dir / 'mnt', background=True, before=ORDINARY) as mnt:
+            self.assertEqual(mnt.log.splitlines(), [f'pymodfs: {self.db.path} is mounted read-only: {why}'])
+            self.assertIn('ro', mount_line(mnt.path)[0])
+            self.assertTrue(json.loads((mnt.control / 'status').read_text())['read_only'])
+            self.assertEqual((mnt.path / 'a.py').read_text(), 'V = 1\n')
+            with self.assertRaises(OSError) as caught:
+                (mnt.path / 'a.py').write_text('V = 2\n')
+            self.assertEqual(caught.exception.errno, errno.EROFS)
+
+    def owner(self, mode):
+        return f'(owner {getpass.getuser()}, mode {mode}): let the owner allow it, or work on a copy (pymodfs backup)'
+
+    def test_a_file_that_may_not_be_written_is_mounted_read_only_and_that_is_said(self):
+        self.make_unwritable(file=0o444)
+        self.assert_shown_read_only(f'you may not write the file {self.owner("0444")}')
+
+    def test_so_is_one_in_a_directory_where_no_log_can_be_made(self):
+        self.make_unwritable(directory=0o555)
+        self.assert_shown_read_only(f'you may not write its directory, where its log would be {self.owner("0555")}')
+
+    def test_rw_refuses_it(self):
+        self.make_unwritable(file=0o444)
+        result = run(*ORDINARY, PYMODFS, 'mount', '-o', 'rw', self.db.path, self.dir / 'mnt', check=False)
+        self.assertEqual((result.returncode, is_mounted(self.dir / 'mnt')), (1, False))
+        self.assertIn("can't be mounted read-write: you may not write the file", result.stderr)
+
+    def test_commands_that_would_write_it_name_it_and_the_way_out(self):
+        with sqlite3.connect(self.dir / 'place/other.db') as other:
+            other.execute('CREATE TABLE scripts (name TEXT, source TEXT)')
+        other.close()
+        (self.dir / 'place/other.db').chmod(0o444)
+        self.make_unwritable(file=0o444)
+        for command in (('import', self.db.path, self.dir / 'mnt'), ('restore', self.db.path, 'a'), ('prune', '--keep', '1', self.db.path),
+                        ('init', self.dir / 'place/other.db', '--table', 'scripts', '--name-column', 'name')):
+            with self.subTest(command[0]):
+                result = run(*ORDINARY, PYMODFS, *command, check=False)
+                self.assertEqual(result.returncode, 1)
+                self.assertRegex(result.stderr, rf"^pymodfs {command[0]}: {self.dir}/place/\w+.db.* can't be (written|set up): you may not "
+                                                r'write the file .*: let the owner allow it, or work on a copy \(pymodfs backup\)\n$')
+        run(*ORDINARY, PYMODFS, 'init', self.db.path)  # there is nothing to do
+        run(*ORDINARY, PYMODFS, 'backup', self.db.path, self.dir / 'copy.db')
+        run(*ORDINARY, PYMODFS, 'import', self.dir / 'copy.db', self.dir / 'mnt')
 
 
 if __name__ == '__main__':

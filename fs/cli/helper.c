@@ -20,6 +20,21 @@ bool cli_is_mount_helper(const char *program)
 	return !strcmp(slash ? slash + 1 : program, "mount.fuse.pymodfs");
 }
 
+/* mount(8) says rw wherever nobody said ro; to us it would mean that nothing else will do. */
+static void drop_rw(char *list)
+{
+	char *to = list;
+	for (const char *word = list; *word;) {
+		size_t size = strcspn(word, ",");
+		bool kept = size != 2 || strncmp(word, "rw", 2) != 0;
+		size += word[size] == ',';
+		if (kept)
+			to = (char *)memmove(to, word, size) + size;
+		word += size;
+	}
+	*to = '\0';
+}
+
 int cli_mount_helper(int argc, char **argv)
 {
 	char name[] = "mount", o[] = "-o", sloppy[] = "-s", end[] = "--", none[] = "defaults";
@@ -35,6 +50,7 @@ int cli_mount_helper(int argc, char **argv)
 			break;
 		case 'o':
 			list = optarg;
+			drop_rw(list);
 			break;
 		case 'N':
 			return cli_fail("it can't mount in another namespace; use nsenter(1)");

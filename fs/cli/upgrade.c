@@ -92,6 +92,8 @@ static int upgrade_store(const struct upgrade *upgrade, struct store *store)
 			(long long)store_schema_wanted());
 		return 0;
 	}
+	if (store_refusal(store))
+		return cli_fail("%s can't be upgraded: %s", store_url(store), store_refusal(store));
 	interrupt_catch();
 	status = name_backup(upgrade, store, &file);
 	if (!status && file)

@@ -95,6 +95,23 @@ static int open_store(struct mount *mount, const struct mount_options *options)
 	return r;
 }
 
+/* What can't be written is shown all the same: saves that fail only at close would be noticed by few. */
+static int settle_read_only(struct mount *mount, const struct mount_options *options)
+{
+	const char *refusal = store_refusal(mount->store);
+	if (!refusal)
+		return 0;
+	if (options->read_write) {
+		mount_log(LOG_ERR, "%s can't be mounted read-write: %s", mount->name, refusal);
+		return -EROFS;
+	}
+	mount_log(LOG_WARNING, "%s is mounted read-only: %s", mount->name, refusal);
+	mount->read_only = true;
+	echo_destroy(mount->echo);
+	mount->echo = NULL;
+	return 0;
+}
+
 static int create_tree(struct mount *mount, const struct mount_options *options)
 {
 	struct tree_options tree_options = {
@@ -146,6 +163,8 @@ static int run(struct mount *mount, const struct mount_options *options)
 	int r = create_processes(mount, options);
 	if (r == 0)
 		r = open_store(mount, options);
+	if (r == 0)
+		r = settle_read_only(mount, options);
 	if (r < 0)
 		return r;
 	r = create_tree(mount, options);

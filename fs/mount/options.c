@@ -77,7 +77,8 @@ enum suboption {
 
 const struct mount_option_help mount_option_table[N_OPTIONS + 1] = {
 	[OPTION_RO] = {"ro", NULL, "read-only"},
-	[OPTION_RW] = {"rw", NULL, "not read-only (the default)"},
+	[OPTION_RW] = {"rw", NULL,
+		"refuse a database that can't be written (default: mount it read-only)"},
 	[OPTION_UID] = {"uid", "N", "owner of what has no owner of its own (default: you)"},
 	[OPTION_GID] = {"gid", "N", "group of what has no group of its own (default: yours)"},
 	[OPTION_UMASK] = {"umask", "OCTAL",
@@ -260,6 +261,7 @@ static int set_option(struct mount_options *options, enum suboption option, char
 	case OPTION_RO:
 	case OPTION_RW:
 		options->read_only = option == OPTION_RO;
+		options->read_write = option == OPTION_RW;
 		break;
 	case OPTION_ALLOW_OTHER:
 		options->allow_other = true;

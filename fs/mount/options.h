@@ -14,6 +14,7 @@ struct mount_options {
 	const char *mountpoint;
 	bool foreground;
 	bool read_only;
+	bool read_write; /* refuse what can't be written, instead of mounting it read-only */
 	bool allow_other, allow_root;
 	bool suid, dev, noexec, noatime;
 	bool debug;

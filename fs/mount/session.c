@@ -44,7 +44,7 @@ static char *session_options(const struct mount *mount, const struct mount_optio
 	add_escaped(out, options->fsname ? options->fsname : mount->name);
 	fputs(options->suid ? ",suid" : ",nosuid", out);
 	fputs(options->dev ? ",dev" : ",nodev", out);
-	fputs(options->read_only ? ",ro" : "", out);
+	fputs(mount->read_only ? ",ro" : "", out);
 	fputs(options->noexec ? ",noexec" : "", out);
 	fputs(options->noatime ? ",noatime" : "", out);
 	fputs(options->allow_other    ? ",allow_other"

@@ -110,6 +110,45 @@ int postgres_load_setting(
 	return err ? err : setting_check(ret_setting, shown, old_too);
 }
 
+/* Can anything be written? $1: the user's table, quoted. A letter says why not, with the role behind it. */
+#define REFUSAL                                                            \
+	"SELECT CASE WHEN pg_is_in_recovery() THEN 's'"                    \
+	" WHEN current_setting('transaction_read_only')::boolean THEN 't'" \
+	" WHEN NOT has_table_privilege($1, 'INSERT, UPDATE, DELETE')"      \
+	" AND NOT has_any_column_privilege($1, 'INSERT, UPDATE') THEN 'r' || current_user END"
+
+static int refuse_to_write(const char *why)
+{
+	switch (*why) {
+	case 's':
+		return store_fail(-EROFS, "the server is a standby; name the primary in its place");
+	case 't':
+		return store_fail(
+			-EROFS, "its transactions are read-only (default_transaction_read_only)");
+	case 'r':
+		return store_fail(-EROFS,
+			"the role %s may not write the table; GRANT it INSERT, UPDATE, DELETE",
+			why + 1);
+	default:
+		return 0;
+	}
+}
+
+static int check_writable(PGconn *connection, const char *table)
+{
+	char *quoted = PQescapeIdentifier(connection, table, strlen(table));
+	if (!quoted)
+		return postgres_fail(connection, NULL);
+	const char *const values[] = {quoted};
+	PGresult *result = PQexecParams(connection, REFUSAL, 1, NULL, values, NULL, NULL, 0);
+	int err = PQresultStatus(result) == PGRES_TUPLES_OK
+			  ? refuse_to_write(PQgetvalue(result, 0, 0))
+			  : postgres_fail(connection, result);
+	PQclear(result);
+	PQfreemem(quoted);
+	return err;
+}
+
 int postgres_read_setting(struct store *store, struct db_setting *ret_setting)
 {
 	PGconn *connection;
@@ -122,6 +161,8 @@ int postgres_read_setting(struct store *store, struct db_setting *ret_setting)
 	if (err)
 		return err;
 	err = postgres_load_setting(connection, store->url, store->options.old_too, ret_setting);
+	if (!err && !store->options.read_only)
+		err = store_note_refusal(store, check_writable(connection, ret_setting->table));
 	PQfinish(connection);
 	return err;
 }

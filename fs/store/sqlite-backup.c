@@ -2,7 +2,7 @@
 /*
  * A copy of the database while it is in use, and SQLite's own check of it. Both on connections of their own,
  * which are gone afterwards; no lock. The copy is one step of SQLite's backup API, so that it is one snapshot and is
- * never begun anew because of a writer; in WAL mode writers go on meanwhile. It has the original's mode. It gets its name when it is
+ * never begun anew because of a writer; in WAL mode writers go on meanwhile. It has the original's mode, but its owner may write it. It gets its name when it is
  * whole; what a kill leaves of it, under another name, the next backup to the same file takes away.
  */
 #include "sqlite.h"
@@ -123,7 +123,9 @@ static int sync_dir(const char *file)
 static int set_mode(const char *from, const char *file)
 {
 	struct stat st;
-	return stat(from, &st) || chmod(file, st.st_mode & 0777) ? fail_file(file, errno) : 0;
+	return stat(from, &st) || chmod(file, (st.st_mode & 0777) | S_IRUSR | S_IWUSR)
+		       ? fail_file(file, errno)
+		       : 0;
 }
 
 static int fill_file(struct store *store, const char *file, store_progress_fn *fn, void *arg)

@@ -272,10 +272,20 @@ static int make(struct init *init)
 	return err ? err : note_identifiers(init);
 }
 
+static int check_writable(struct init *init)
+{
+	if (sqlite3_db_readonly(init->handle, "main") != 1)
+		return 0;
+	int err = sqlite_refuse_to_write(init->path);
+	return store_fail(err, "%s can't be set up: %s", init->path, store_error());
+}
+
 static int set_up(struct init *init)
 {
 	bool done;
-	int err = execute(init, "PRAGMA journal_mode = WAL");
+	int err = check_writable(init);
+	if (!err)
+		err = execute(init, "PRAGMA journal_mode = WAL");
 	if (!err)
 		err = execute(init, "BEGIN IMMEDIATE");
 	if (err)

@@ -54,58 +54,19 @@ static int connect_once(const char *name, int flags, int busy_timeout_ms, sqlite
 	return err;
 }
 
-/* file:PATH?immutable=1, with PATH escaped; the caller frees. NULL: no memory. */
-static char *immutable_uri(const char *path)
-{
-	static const char digits[] = "0123456789abcdef";
-	char *uri = malloc(3 * strlen(path) + sizeof("file:?immutable=1"));
-	if (!uri)
-		return NULL;
-	char *out = stpcpy(uri, "file:");
-	for (const unsigned char *c = (const unsigned char *)path; *c; c++) {
-		*out++ = '%';
-		*out++ = digits[*c >> 4];
-		*out++ = digits[*c & 15];
-	}
-	strcpy(out, "?immutable=1");
-	return uri;
-}
-
-/* Is there a write-ahead log with something in it? Then the database file alone is not all. */
-static bool has_log(const char *path)
-{
-	char *log;
-	struct stat st;
-	if (asprintf(&log, "%s-wal", path) < 0)
-		return true;
-	bool has = !stat(log, &st) && st.st_size > 0;
-	free(log);
-	return has;
-}
-
-/*
- * On a medium where nothing can be created a WAL database can't be opened the usual way. Nobody can
- * write it there either, so it may be read as immutable.
- */
-static int connect_immutable(const char *path, int busy_timeout_ms, sqlite3 **ret_handle)
-{
-	char *uri = immutable_uri(path);
-	if (!uri)
-		return store_fail(-ENOMEM, "out of memory");
-	int err = connect_once(
-		uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, busy_timeout_ms, ret_handle);
-	free(uri);
-	return err;
-}
-
 int sqlite_connect(const char *path, int flags, int busy_timeout_ms, sqlite3 **ret_handle)
 {
 	int err = connect_once(path, flags, busy_timeout_ms, ret_handle);
-	if (!err || err == -EUCLEAN || err == -EBUSY || err == -ENOMEM)
+	if (!err || err == -EUCLEAN || err == -EBUSY || err == -ENOMEM ||
+		!sqlite_is_immutable(path))
 		return err;
-	if (access(path, R_OK) || !access(path, W_OK) || has_log(path))
-		return err;
-	return connect_immutable(path, busy_timeout_ms, ret_handle);
+	char *uri = sqlite_immutable_uri(path);
+	if (!uri)
+		return store_fail(-ENOMEM, "out of memory");
+	err = connect_once(
+		uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, busy_timeout_ms, ret_handle);
+	free(uri);
+	return err;
 }
 
 static int fail_displaced(const char *path)
@@ -278,7 +239,10 @@ int sqlite_read_setting(struct store *store, struct db_setting *ret_setting)
 			err, "%s is not a database, or damaged: %s", store->url, store_error());
 	if (err)
 		return store_fail(err, "can't open %s: %s", store->url, store_error());
-	err = sqlite_load_setting(handle, store->url, store->options.old_too, ret_setting);
+	if (!store->options.read_only && sqlite3_db_readonly(handle, "main") == 1)
+		err = store_note_refusal(store, sqlite_refuse_to_write(store->url));
+	if (!err)
+		err = sqlite_load_setting(handle, store->url, store->options.old_too, ret_setting);
 	if (!err && !store->options.old_too)
 		err = sqlite_check_triggers(handle, store->url, ret_setting);
 	sqlite3_close(handle);

@@ -49,6 +49,18 @@ int sqlite_check_encoding(sqlite3 *handle, const char *path);
 int sqlite_load_setting(
 	sqlite3 *handle, const char *path, bool old_too, struct db_setting *ret_setting);
 
+/* ---- sqlite-readonly.c ---- */
+
+/*
+ * Can nothing be made beside the file, and is there no log? In WAL mode it can't be opened the usual way then, but may be read
+ * as what nobody changes.
+ */
+bool sqlite_is_immutable(const char *path);
+/* file:PATH?immutable=1, with PATH escaped; the caller frees. NULL: no memory. */
+char *sqlite_immutable_uri(const char *path);
+/* Says why a file that SQLite opened for reading only can't be written, and the way out: -EROFS. */
+int sqlite_refuse_to_write(const char *path);
+
 /* ---- sqlite-init.c ---- */
 
 int sqlite_init(const char *url, const struct store_init_options *options, bool *ret_fresh);

@@ -23,6 +23,7 @@ struct store {
 	ino_t inode;
 	struct db_setting setting;
 	struct store_options options;
+	char *refusal; /* why it can't be written, in words; NULL: it can, or nobody asked */
 	/* One transaction at a time, which owns writer: from store_begin() to commit or abort. */
 	pthread_mutex_t lock; /* protects writing */
 	pthread_cond_t ended; /* a transaction has; monotonic */
@@ -50,6 +51,8 @@ struct store_txn {
 void setting_take(struct db_setting *setting, const char *key, const char *value);
 /* Is everything there, and of a schema that this program can use? shown: the database, for what is said otherwise. */
 int setting_check(const struct db_setting *setting, const char *shown, bool old_too);
+/* err: what is the matter is in store_error(), and -EROFS is noted as why nothing can be written. What is left of err. */
+int store_note_refusal(struct store *store, int err);
 void setting_finish(struct db_setting *setting);
 
 /* ---- upgrade.c ---- */

@@ -37,6 +37,14 @@ int setting_check(const struct db_setting *setting, const char *shown, bool old_
 	return store_check_schema(shown, setting->schema, old_too);
 }
 
+int store_note_refusal(struct store *store, int err)
+{
+	if (err != -EROFS)
+		return err;
+	store->refusal = strdup(store_error());
+	return store->refusal ? 0 : store_fail(-ENOMEM, "out of memory");
+}
+
 void setting_finish(struct db_setting *setting)
 {
 	free(setting->uuid);
@@ -126,6 +134,7 @@ void store_close(struct store *store)
 	pthread_cond_destroy(&store->ended);
 	pthread_mutex_destroy(&store->lock);
 	setting_finish(&store->setting);
+	free(store->refusal);
 	free(store->connection);
 	free(store->url);
 	free(store);
@@ -139,6 +148,11 @@ const char *store_url(const struct store *store)
 const char *store_table(const struct store *store)
 {
 	return store->setting.table;
+}
+
+const char *store_refusal(const struct store *store)
+{
+	return store->refusal;
 }
 
 const char *store_uuid(const struct store *store)

@@ -178,6 +178,8 @@ const char *store_url(const struct store *store);
 char *store_shown_url(const char *url);
 /* The user's table, unquoted. */
 const char *store_table(const struct store *store);
+/* Why it can't be written although it was not opened read-only, and the way out, in words; NULL: it can. */
+const char *store_refusal(const struct store *store);
 /* A random name for this database, made by init, in hexadecimal: names the bytecode cache. */
 const char *store_uuid(const struct store *store);
 

@@ -67,6 +67,8 @@ int store_begin(struct store *store, const struct store_origin *origin, int time
 			   (timeout_ms < 0 ? store->options.busy_timeout_ms : timeout_ms);
 	if (store->options.read_only)
 		return store_fail(-EROFS, "the database was opened read-only");
+	if (store->refusal)
+		return store_fail(-EROFS, "it can't be written: %s", store->refusal);
 	struct store_txn *txn = calloc(1, sizeof(*txn));
 	if (!txn)
 		return store_fail(-ENOMEM, "out of memory");

@@ -66,15 +66,16 @@ class Mount:
 
     The daemon stays in the foreground (`-f`) so that its id, its messages (`log`) and its exit status are known: at the
     end it must have ended with status 0, which under a sanitizer also means without a report. With `background=True` it is
-    started as a user does, and returns once it has gone to the background.
+    started as a user does, and returns once it has gone to the background. `before` is a command that starts it.
     """
 
-    def __init__(self, database, mountpoint, *options, background=False, env=None):
+    def __init__(self, database, mountpoint, *options, background=False, env=None, before=()):
         self.database = database if isinstance(database, Database) else Database(database)
         self.path = Path(os.path.abspath(mountpoint))
         self.options, self.background = options, background
-        self._env = env
+        self._env, self._before = env, before
         self._daemon = None
+        self._said = ''
 
     def _command(self):
         options = ['-o', ','.join(self.options)] if self.options else []
@@ -87,9 +88,9 @@ class Mount:
             self.path.mkdir(exist_ok=True)
         env = environment(**(self._env or {}))
         if self.background:
-            pymodfs(*self._command(), env=env)
+            self._said = run(*self._before, PYMODFS, *self._command(), env=env).stderr
             return self
-        self._daemon = Process(PYMODFS, *self._command(), env=env)
+        self._daemon = Process(*self._before, PYMODFS, *self._command(), env=env)
         try:
             wait_until(self._answers, 20, f'a mount at {self.path}')
         except BaseException:
@@ -117,8 +118,8 @@ class Mount:
 
     @property
     def log(self):
-        """What the daemon has printed so far (in the foreground)."""
-        return self._daemon.output if self._daemon else ''
+        """What the daemon has printed so far; in the background: on standard error until it went there."""
+        return self._daemon.output if self._daemon else self._said
 
     @property
     def control(self):

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SQLite databases that can't be written: how they are read all the same, and why they can't. The file decides, the file
+ * system, and the directory, in which SQLite keeps a log beside the file while it is open. No state.
+ */
+#include "sqlite.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *sqlite_immutable_uri(const char *path)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *uri = malloc(3 * strlen(path) + sizeof("file:?immutable=1"));
+	if (!uri)
+		return NULL;
+	char *out = stpcpy(uri, "file:");
+	for (const unsigned char *c = (const unsigned char *)path; *c; c++) {
+		*out++ = '%';
+		*out++ = digits[*c >> 4];
+		*out++ = digits[*c & 15];
+	}
+	strcpy(out, "?immutable=1");
+	return uri;
+}
+
+/* Is there a write-ahead log with something in it? Then the database file alone is not all. */
+static bool has_log(const char *path)
+{
+	char *log;
+	struct stat st;
+	if (asprintf(&log, "%s-wal", path) < 0)
+		return true;
+	bool has = !stat(log, &st) && st.st_size > 0;
+	free(log);
+	return has;
+}
+
+/* 0, or the errno that says why nothing can be made in the directory of the file. */
+static int check_directory(const char *path)
+{
+	char *copy = strdup(path);
+	if (!copy)
+		return ENOMEM;
+	int error = access(dirname(copy), W_OK | X_OK) ? errno : 0;
+	free(copy);
+	return error;
+}
+
+bool sqlite_is_immutable(const char *path)
+{
+	return !access(path, R_OK) && check_directory(path) && !has_log(path);
+}
+
+/* Whose it is, for the words: "root, mode 0644". */
+struct owner {
+	char name[64];
+	unsigned int mode;
+};
+
+static struct owner find_owner(const char *path)
+{
+	struct owner owner = {.name = "?"};
+	struct stat st;
+	if (stat(path, &st))
+		return owner;
+	const struct passwd *user = getpwuid(st.st_uid);
+	owner.mode = st.st_mode & 07777;
+	if (user)
+		snprintf(owner.name, sizeof(owner.name), "%s", user->pw_name);
+	else
+		snprintf(owner.name, sizeof(owner.name), "%lld", (long long)st.st_uid);
+	return owner;
+}
+
+static int refuse_directory(const char *path)
+{
+	char *copy = strdup(path);
+	if (!copy)
+		return store_fail(-ENOMEM, "out of memory");
+	const struct owner owner = find_owner(dirname(copy));
+	free(copy);
+	return store_fail(-EROFS,
+		"you may not write its directory, where its log would be (owner %s, mode %04o): "
+		"let the owner allow it, or work on a copy (pymodfs backup)",
+		owner.name, owner.mode);
+}
+
+int sqlite_refuse_to_write(const char *path)
+{
+	int error = access(path, W_OK) ? errno : 0;
+	if (error == EACCES) {
+		const struct owner owner = find_owner(path);
+		return store_fail(-EROFS,
+			"you may not write the file (owner %s, mode %04o): let the owner allow it, "
+			"or work on a copy (pymodfs backup)",
+			owner.name, owner.mode);
+	}
+	if (!error)
+		error = check_directory(path);
+	if (error == EACCES)
+		return refuse_directory(path);
+	if (error == EROFS)
+		return store_fail(-EROFS, "it is on a read-only file system; work on a copy "
+					  "elsewhere (pymodfs backup)");
+	return store_fail(-EROFS,
+		"SQLite could open it for reading only; work on a copy elsewhere (pymodfs backup)");
+}
