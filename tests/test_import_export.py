@@ -281,7 +281,31 @@ class TwoWayTest(TestCase):
         (self.out / 'p').write_text('')
         self.assert_refused('import', '--delete', self.db.path, self.out, names='delete that first; nothing was imported')
         for more in ([], ['--overwrite']):
-            self.assert_refused('export', *more, self.db.path, self.out, names='remove it, or export elsewhere')
+            result = pymodfs('export', *more, self.db.path, self.out, check=False)
+            self.assertEqual(result.stderr, f'pymodfs export: {self.out}/p: is no directory; it is one in the database; remove it, or '
+                                            'export elsewhere\npymodfs export: 1 obstacle; nothing was exported\n')
+            self.assertEqual(result.returncode, 1)
+
+    def test_everything_in_the_way_is_told_with_what_overwrite_would_do_to_it(self):
+        (self.out / '.pymodfs-export').unlink()
+        (self.out / 'a.py').write_text('mine')
+        (self.out / 'b.py').unlink()
+        (self.out / 'b.py').mkdir()
+        for i in range(12):
+            (self.out / f'p/mine{i}').write_text('')
+        before = files_of(self.out)
+        result = pymodfs('export', self.db.path, self.out, check=False)
+        self.assertEqual((result.returncode, files_of(self.out)), (1, before))
+        *named, last = result.stderr.splitlines()
+        self.assertEqual(last, 'pymodfs export: 14 obstacles, of which 12 are named; nothing was exported; --overwrite would replace 1 and '
+                               'leave 12 as they are; what is of another kind has to go before')
+        self.assertEqual([line for line in named if '/p/mine' not in line],
+                         [f'pymodfs export: {self.out}/a.py: differs from the database; --overwrite replaces it',
+                          f'pymodfs export: {self.out}/b.py: is no file; it is one in the database; remove it, or export elsewhere'])
+        self.assertEqual(len([line for line in named if line.endswith('is not in the database; --overwrite leaves it as it is')]), 10)
+        (self.out / 'b.py').rmdir()
+        pymodfs('export', '--overwrite', self.db.path, self.out)
+        self.assertEqual(files_of(self.out), before | {'a.py': b'1', 'b.py': b'1'})
 
     def test_a_dry_run_tells_and_does_nothing(self):
         (self.out / 'a.py').write_text('files')
@@ -297,7 +321,7 @@ class TwoWayTest(TestCase):
 
     def test_a_record_of_another_database_counts_for_nothing(self):
         other = self.database({'a': 'other'}, name='other.db')
-        self.assert_refused('export', other.path, self.out, names='--overwrite')
+        self.assertIn('--overwrite', pymodfs('export', other.path, self.out, check=False).stderr)
         pymodfs('import', other.path, self.out)
         self.assertEqual(other.read('a'), b'1')
 

@@ -16,12 +16,59 @@
 #include <string.h>
 #include <unistd.h>
 
+static void print_plan(FILE *out, const struct export *export)
+{
+	int64_t strangers = export->obstacles[EXPORT_STRANGER],
+		different = export->obstacles[EXPORT_DIFFERENT];
+	bool others = export->obstacles[EXPORT_NO_FILE] || export->obstacles[EXPORT_NO_DIRECTORY];
+	fputs("nothing was exported", out);
+	if (different || strangers)
+		fputs("; --overwrite would", out);
+	if (different)
+		fprintf(out, " replace %lld", (long long)different);
+	if (strangers)
+		fprintf(out, "%s leave %lld as %s", different ? " and" : "", (long long)strangers,
+			strangers == 1 ? "it is" : "they are");
+	if (others && (different || strangers))
+		fputs("; what is of another kind has to go before", out);
+}
+
+/* Whether --overwrite is the way out depends on what it would do to each. */
+static int refuse_obstacles(const struct export *export)
+{
+	int64_t all = 0, named = 0;
+	char *plan = NULL;
+	size_t size;
+	for (int i = 0; i < EXPORT_N_OBSTACLES; i++) {
+		int64_t n = export->obstacles[i];
+		all += n;
+		named += n < EXPORT_NAMED_MAX ? n : EXPORT_NAMED_MAX;
+	}
+	if (!all)
+		return 0;
+	FILE *out = open_memstream(&plan, &size);
+	if (!out)
+		return cli_fail("out of memory");
+	print_plan(out, export);
+	if (fclose(out))
+		cli_fail("out of memory");
+	else if (named < all)
+		cli_fail("%lld obstacles, of which %lld are named; %s", (long long)all,
+			(long long)named, plan);
+	else
+		cli_fail("%lld obstacle%s; %s", (long long)all, cli_plural(all), plan);
+	free(plan);
+	return CLI_FAILURE;
+}
+
 static int visit_all(struct export *export, bool write)
 {
 	const struct export_level top = {.fd = export->top, .path = export->dir};
 	int status = export_visit_dir(export, STORE_ROOT, &top, write);
 	if (!status && export->record.there && export->top >= 0)
 		status = export_visit_gone(export, write);
+	if (!status && !write)
+		status = refuse_obstacles(export);
 	if (!status && !write && export->conflicts && !export->transfer.skip_conflicts)
 		status = cli_fail("%lld conflict%s, nothing was exported; --overwrite takes what "
 				  "is in the database, "

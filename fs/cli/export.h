@@ -10,6 +10,16 @@
 
 #include <sys/stat.h>
 
+/* What is in the way of an export. */
+enum export_obstacle {
+	EXPORT_STRANGER,     /* the database has nothing there */
+	EXPORT_DIFFERENT,    /* a file that was not exported */
+	EXPORT_NO_FILE,      /* where one is to be */
+	EXPORT_NO_DIRECTORY, /* likewise */
+	EXPORT_N_OBSTACLES,
+};
+#define EXPORT_NAMED_MAX 10 /* of one sort; the others are counted */
+
 struct export
 {
 	/* options */
@@ -22,6 +32,7 @@ struct export
 	mode_t umask;
 	struct progress progress;
 	struct record record, fresh; /* of before; of afterwards */
+	int64_t obstacles[EXPORT_N_OBSTACLES];
 	int64_t done, written, kept, deleted, conflicts, hidden;
 };
 
@@ -39,7 +50,7 @@ struct export_item {
 };
 
 /*
- * What is visited is only looked at first (`write` false): what would be lost ends the export, conflicts are named. Then it is
+ * What is visited is only looked at first (`write` false): obstacles and conflicts are named, and end the export. Then it is
  * written. All return the exit status; what is wrong has been said.
  */
 
@@ -51,6 +62,9 @@ int export_visit_dir(
 bool export_is_empty(int fd);
 /* "PATH/NAME: words" */
 int export_fail_at(const struct export_level *level, const char *name, const char *words);
+/* Counts what is in the way, and names it unless many of its sort have been. */
+void export_note_obstacle(struct export *export, enum export_obstacle obstacle,
+	const struct export_level *level, const char *name);
 
 /* ---- export_file.c ---- */
 

@@ -64,19 +64,23 @@ static int find_action(struct export *export, const struct export_level *level,
 	*ret_action = ACTION_WRITE;
 	if (err == -ENOENT)
 		return 0;
+	if (err == -EISDIR && first) {
+		export_note_obstacle(export, EXPORT_NO_FILE, level, item->name);
+		*ret_action = ACTION_CONFLICT;
+		return 0;
+	}
 	if (err)
-		return export_fail_at(level, item->name,
-			err == -EISDIR ? "is no file; it is one in the database; remove it, or "
-					 "export elsewhere"
-				       : strerror(-err));
+		return export_fail_at(level, item->name, strerror(-err));
 	*ret_mtime = there.mtime;
 	if (there.link == (item->node.kind == STORE_LINK) && there.size == size &&
 		!memcmp(there.data, data, size))
 		*ret_action = ACTION_NONE;
-	else if (!export->record.there && !export->overwrite)
-		err = export_fail_at(level, item->name,
-			"differs from the database; --overwrite replaces it; nothing was exported");
-	else
+	else if (!export->record.there && !export->overwrite && !first)
+		err = export_fail_at(level, item->name, "was changed while it was exported");
+	else if (!export->record.there && !export->overwrite) {
+		export_note_obstacle(export, EXPORT_DIFFERENT, level, item->name);
+		*ret_action = ACTION_CONFLICT;
+	} else
 		*ret_action = decide(export, path, &item->node, &there, first);
 	free(there.data);
 	return err;

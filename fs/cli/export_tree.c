@@ -59,6 +59,22 @@ int export_fail_at(const struct export_level *level, const char *name, const cha
 	return cli_fail("%s/%s: %s", level->path, name, words);
 }
 
+void export_note_obstacle(struct export *export, enum export_obstacle obstacle,
+	const struct export_level *level, const char *name)
+{
+	static const char *const words[] = {
+		[EXPORT_STRANGER] = "is not in the database; --overwrite leaves it as it is",
+		[EXPORT_DIFFERENT] = "differs from the database; --overwrite replaces it",
+		[EXPORT_NO_FILE] = "is no file; it is one in the database; remove it, or export "
+				   "elsewhere",
+		[EXPORT_NO_DIRECTORY] = "is no directory; it is one in the database; remove it, or "
+					"export elsewhere",
+	};
+	int64_t n = ++export->obstacles[obstacle];
+	if (n <= EXPORT_NAMED_MAX)
+		cli_warn("%s/%s: %s", level->path, name, words[obstacle]);
+}
+
 static int list(struct export *export, int64_t id, const struct export_level *level,
 	struct listing *listing)
 {
@@ -75,19 +91,19 @@ static int list(struct export *export, int64_t id, const struct export_level *le
 
 /* ---- trees ---- */
 
-static int open_below(
-	const struct export_level *level, const char *name, mode_t mode, bool write, int *ret_fd)
+/* *ret_fd: -1 where there is none, which there has to be to write. */
+static int open_below(struct export *export, const struct export_level *level, const char *name,
+	mode_t mode, bool write, int *ret_fd)
 {
 	if (write && mkdirat(level->fd, name, mode) && errno != EEXIST)
 		return export_fail_at(level, name, strerror(errno));
 	int fd = level->fd < 0
 			 ? -1
 			 : openat(level->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
-		return export_fail_at(level, name,
-			"is no directory; it is one in the database; remove it, or export "
-			"elsewhere");
-	if (fd < 0 && (write || (level->fd >= 0 && errno != ENOENT)))
+	bool other = fd < 0 && level->fd >= 0 && (errno == ENOTDIR || errno == ELOOP);
+	if (other && !write)
+		export_note_obstacle(export, EXPORT_NO_DIRECTORY, level, name);
+	else if (fd < 0 && (write || (level->fd >= 0 && errno != ENOENT)))
 		return export_fail_at(level, name, strerror(errno));
 	*ret_fd = fd;
 	return 0;
@@ -99,7 +115,7 @@ static int enter_dir(struct export *export, const struct export_level *level,
 	mode_t mode = item->node.mode >= 0 ? (mode_t)item->node.mode & 0777 : 0777;
 	struct export_level below = {.fd = -1, .depth = level->depth + 1};
 	char *path;
-	int status = open_below(level, item->name, mode | 0700, write, &below.fd);
+	int status = open_below(export, level, item->name, mode | 0700, write, &below.fd);
 	if (status)
 		return status;
 	if (asprintf(&path, "%s/%s", level->path, item->name) < 0) {
@@ -133,23 +149,19 @@ static bool is_stranger(const char *name)
 }
 
 /* Without --overwrite the directory holds nothing that the database has not. */
-static int check_strangers(const struct export *export, const struct export_level *level,
-	const struct listing *listing)
+static void check_strangers(
+	struct export *export, const struct export_level *level, const struct listing *listing)
 {
 	int fd = level->fd < 0 || export->overwrite || export->record.there
 			 ? -1
 			 : openat(level->fd, ".", O_RDONLY | O_DIRECTORY);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
-	int status = 0;
-	while (dir && !status && (entry = readdir(dir)))
+	while (dir && (entry = readdir(dir)))
 		if (is_stranger(entry->d_name) && !is_listed(listing, entry->d_name))
-			status = export_fail_at(level, entry->d_name,
-				"is not in the database; --overwrite exports beside it; nothing "
-				"was exported");
+			export_note_obstacle(export, EXPORT_STRANGER, level, entry->d_name);
 	if (dir)
 		closedir(dir);
-	return status;
 }
 
 int export_visit_dir(
@@ -158,7 +170,7 @@ int export_visit_dir(
 	struct listing listing = {.n = 0};
 	int status = list(export, id, level, &listing);
 	if (!status && !write)
-		status = check_strangers(export, level, &listing);
+		check_strangers(export, level, &listing);
 	for (size_t i = 0; i < listing.n && !status; i++) {
 		const struct export_item *item = &listing.items[i];
 		status = interrupt_check("what was written so far stays; export again to go on");
