@@ -4,6 +4,7 @@ The input is real: every pure-Python file of the system's own standard library.
 """
 
 import json
+import os
 import shutil
 import tempfile
 import unittest
@@ -339,6 +340,33 @@ class TwoWayTest(TestCase):
         record.write_text(record.read_text() + f'9\t0\t{victim.stat().st_mtime_ns}\t../victim.py\n')
         pymodfs('export', '--delete', self.db.path, self.out)
         self.assertTrue(victim.exists())
+
+    def test_links_of_the_names_that_export_uses_lead_nowhere(self):
+        victim = self.dir / 'victim'
+        victim.write_text('precious')
+        mnt = self.mount(database=self.db).path
+        for name in ('.pymodfs-export', '.pymodfs-export.tmp'):
+            (mnt / name).symlink_to(victim)
+        for place in ('out', 'new'):
+            result = pymodfs('export', self.db.path, self.dir / place, check=False)
+            self.assertEqual(result.stderr.count('export uses this name itself; left out'), 2)
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(sorted(files_of(self.dir / place)), ['a.py', 'b.py', 'p/__init__.py', 'p/m.py'])
+        self.assertEqual(victim.read_text(), 'precious')
+
+    def test_what_a_killed_export_left_is_not_imported(self):
+        (self.out / '.pymodfs-export.tmp').write_text('half')
+        self.assertEqual(self.sum('import')['files'], 4)
+
+    def test_a_directory_without_the_right_to_write_is_written_again(self):
+        (self.mount(database=self.db).path / 'p').chmod(0o555)
+        # Root's rights without the one to write anywhere.
+        drop = ['setpriv', '--bounding-set=-all'] if os.geteuid() == 0 else []
+        for source in '12':
+            self.db.update('p.m', source)
+            run(*drop, PYMODFS, 'export', self.db.path, self.out)
+            self.assertEqual((self.out / 'p/m.py').read_text(), source)
+            self.assertEqual((self.out / 'p').stat().st_mode & 0o777, 0o555)
 
     def test_names_of_any_bytes_are_recorded(self):
         self.db.put({'tab\\t.back\\slash': '1'})

@@ -105,7 +105,7 @@ static int export_tree(struct export *export, int64_t total, const char *uuid)
 		/* Also after a failure: it says what was written, and of the rest what was. */
 		if (status)
 			record_add_missing(&export->fresh, &export->record);
-		int saved = record_save(&export->fresh, export->dir, uuid,
+		int saved = record_save(&export->fresh, export->dir, export->umask, uuid,
 			status ? NULL : "the files were written");
 		status = status ? status : saved;
 	}

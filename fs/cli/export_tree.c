@@ -122,6 +122,9 @@ static int enter_dir(struct export *export, const struct export_level *level,
 		status = cli_fail("out of memory");
 	} else {
 		below.path = path;
+		/* Of an earlier export: its owner may not have been to write in it. */
+		if (write && (mode & 0700) != 0700)
+			(void)fchmod(below.fd, mode | 0700);
 		status = export_visit_dir(export, item->node.id, &below, write);
 		free(path);
 	}
@@ -145,7 +148,7 @@ static bool is_listed(const struct listing *listing, const char *name)
 
 static bool is_stranger(const char *name)
 {
-	return is_file_name(name) && strcmp(name, RECORD_NAME) != 0;
+	return is_file_name(name) && !record_is_own_name(name);
 }
 
 /* Without --overwrite the directory holds nothing that the database has not. */
@@ -164,6 +167,23 @@ static void check_strangers(
 		closedir(dir);
 }
 
+/* Named once, also where what is there is looked at first. */
+static int leave_out(struct export *export, const struct export_level *level, const char *name)
+{
+	export->hidden++;
+	cli_warn("%s/%s: export uses this name itself; left out", level->path, name);
+	return 0;
+}
+
+static int visit_item(struct export *export, const struct export_level *level,
+	const struct export_item *item, bool write)
+{
+	if (record_is_own_name(item->name))
+		return write == export->transfer.dry_run ? 0 : leave_out(export, level, item->name);
+	return item->node.kind == STORE_DIR ? enter_dir(export, level, item, write)
+					    : export_visit_file(export, level, item, write);
+}
+
 int export_visit_dir(
 	struct export *export, int64_t id, const struct export_level *level, bool write)
 {
@@ -172,13 +192,9 @@ int export_visit_dir(
 	if (!status && !write)
 		check_strangers(export, level, &listing);
 	for (size_t i = 0; i < listing.n && !status; i++) {
-		const struct export_item *item = &listing.items[i];
 		status = interrupt_check("what was written so far stays; export again to go on");
-		if (status)
-			break;
-		status = item->node.kind == STORE_DIR
-				 ? enter_dir(export, level, item, write)
-				 : export_visit_file(export, level, item, write);
+		if (!status)
+			status = visit_item(export, level, &listing.items[i], write);
 	}
 	listing_finish(&listing);
 	return status;

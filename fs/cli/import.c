@@ -405,8 +405,8 @@ static int import_all(struct import *import, struct store *store)
 	if (import->record.there) {
 		status = note_gone(import);
 		if (!status)
-			status = record_save(&import->fresh, import->dir, store_uuid(store),
-				"the files were imported");
+			status = record_save(&import->fresh, import->dir, import->umask,
+				store_uuid(store), "the files were imported");
 	}
 	return status ? status : report(import);
 }

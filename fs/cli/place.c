@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TEMPORARY ".pymodfs-export.tmp"
-
 static int read_whole(int dirfd, const char *name, const struct stat *st, char **ret_data)
 {
 	char *data = malloc((size_t)st->st_size + 1);
@@ -88,11 +86,11 @@ static int set_attributes(int fd, const struct store_node *node, mode_t umask)
 static int write_temporary(
 	int dirfd, const struct store_node *node, mode_t umask, const void *data, size_t size)
 {
-	unlinkat(dirfd, TEMPORARY, 0);
+	unlinkat(dirfd, PLACE_TEMPORARY, 0);
 	if (node->kind == STORE_LINK)
-		return symlinkat(data, dirfd, TEMPORARY) ? -errno : 0;
+		return symlinkat(data, dirfd, PLACE_TEMPORARY) ? -errno : 0;
 	int fd = openat(
-		dirfd, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		dirfd, PLACE_TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	int err = write_all(fd, data, size);
@@ -108,12 +106,12 @@ int place_write(int dirfd, const char *name, const struct store_node *node, mode
 {
 	struct stat st;
 	int err = write_temporary(dirfd, node, umask, data, size);
-	if (!err && fstatat(dirfd, TEMPORARY, &st, AT_SYMLINK_NOFOLLOW))
+	if (!err && fstatat(dirfd, PLACE_TEMPORARY, &st, AT_SYMLINK_NOFOLLOW))
 		err = -errno;
-	if (!err && renameat(dirfd, TEMPORARY, dirfd, name))
+	if (!err && renameat(dirfd, PLACE_TEMPORARY, dirfd, name))
 		err = -errno;
 	if (err)
-		unlinkat(dirfd, TEMPORARY, 0);
+		unlinkat(dirfd, PLACE_TEMPORARY, 0);
 	else
 		*ret_mtime = clock_join(&st.st_mtim);
 	return err;

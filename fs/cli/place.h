@@ -5,6 +5,8 @@
 
 #include "store.h"
 
+#define PLACE_TEMPORARY ".pymodfs-export.tmp" /* what is being written, until it is renamed */
+
 struct place {
 	bool link;
 	char *data; /* or the target; the caller frees */

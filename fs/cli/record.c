@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The record of an export: reading, writing, asking. One thread. */
 #include "record.h"
+#include "../store/clock.h"
 #include "cli.h"
+#include "place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +17,11 @@ static int compare(const void *a, const void *b)
 {
 	return strcmp(
 		((const struct record_entry *)a)->path, ((const struct record_entry *)b)->path);
+}
+
+bool record_is_own_name(const char *name)
+{
+	return !strcmp(name, RECORD_NAME) || !strcmp(name, PLACE_TEMPORARY);
 }
 
 static void sort(struct record *record)
@@ -154,12 +162,8 @@ static void write_path(FILE *out, const char *path)
 		}
 }
 
-static int write_lines(const struct record *record, const char *file, const char *uuid)
+static void write_lines(const struct record *record, FILE *out, const char *uuid)
 {
-	FILE *out = fopen(file, "we");
-	if (!out)
-		return -errno;
-	errno = 0;
 	fprintf(out, HEAD "%s\n", uuid);
 	for (size_t i = 0; i < record->n; i++) {
 		const struct record_entry *entry = &record->entries[i];
@@ -168,39 +172,44 @@ static int write_lines(const struct record *record, const char *file, const char
 		write_path(out, entry->path);
 		putc('\n', out);
 	}
-	int err = fflush(out) || ferror(out) ? -errno : 0;
-	if (fclose(out) && !err)
-		err = -errno;
-	return err;
 }
 
-/* Written beside it and renamed onto it. */
-static int replace_file(const struct record *record, const char *file, const char *uuid)
+static int make_text(
+	const struct record *record, const char *uuid, char **ret_text, size_t *ret_size)
 {
-	char *fresh;
-	if (asprintf(&fresh, "%s.tmp", file) < 0)
+	FILE *out = open_memstream(ret_text, ret_size);
+	if (!out)
 		return -ENOMEM;
-	int err = write_lines(record, fresh, uuid);
-	if (!err && rename(fresh, file))
-		err = -errno;
-	if (err)
-		unlink(fresh);
-	free(fresh);
+	write_lines(record, out, uuid);
+	return fclose(out) ? -ENOMEM : 0;
+}
+
+/* As export writes its files: a link that stands there is replaced, not followed. */
+static int put_text(const char *dir, mode_t umask, const char *text, size_t size)
+{
+	const struct store_node node = {.kind = STORE_FILE, .mode = -1, .mtime = clock_real()};
+	int64_t mtime;
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int err = place_write(fd, RECORD_NAME, &node, umask, text, size, &mtime);
+	close(fd);
 	return err;
 }
 
-int record_save(struct record *record, const char *dir, const char *uuid, const char *words)
+int record_save(
+	struct record *record, const char *dir, mode_t umask, const char *uuid, const char *words)
 {
-	char *file;
-	if (asprintf(&file, "%s/%s", dir, RECORD_NAME) < 0)
-		return cli_fail("out of memory");
+	char *text = NULL;
+	size_t size;
 	sort(record);
-	int err = replace_file(record, file, uuid);
-	int status = err ? CLI_FAILURE : 0;
+	int err = make_text(record, uuid, &text, &size);
+	if (!err)
+		err = put_text(dir, umask, text, size);
+	free(text);
 	if (err && words)
-		cli_fail("%s: %s; %s", file, strerror(-err), words);
-	free(file);
-	return status;
+		cli_fail("%s/%s: %s; %s", dir, RECORD_NAME, strerror(-err), words);
+	return err ? CLI_FAILURE : 0;
 }
 
 /* ---- asking ---- */

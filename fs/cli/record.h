@@ -12,6 +12,8 @@
 
 #include "store.h"
 
+#include <sys/types.h>
+
 #define RECORD_NAME ".pymodfs-export"
 
 struct record_entry {
@@ -24,6 +26,9 @@ struct record {
 	struct record_entry *entries; /* by path */
 	size_t n, room;
 };
+
+/* Does an export use this name for itself, in any directory? */
+bool record_is_own_name(const char *name);
 
 /* The following return the exit status; what is wrong has been said. */
 
@@ -38,7 +43,8 @@ int record_add(
 int record_add_missing(struct record *record, const struct record *other);
 /* Replaces the directory's; all of it or nothing. words: what has been done all the same when that fails; NULL: there is no
  * need to say that it did. */
-int record_save(struct record *record, const char *dir, const char *uuid, const char *words);
+int record_save(
+	struct record *record, const char *dir, mode_t umask, const char *uuid, const char *words);
 void record_finish(struct record *record);
 
 /*

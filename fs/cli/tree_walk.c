@@ -124,8 +124,8 @@ static int take_entry(
 	}
 	if (!entry->fts_level)
 		return 0;
-	if ((!everything && is_left_out(entry->fts_name)) ||
-		!strcmp(entry->fts_name, RECORD_NAME) || is_database(entry, database)) {
+	if ((!everything && is_left_out(entry->fts_name)) || record_is_own_name(entry->fts_name) ||
+		is_database(entry, database)) {
 		fts_set(fts, entry, FTS_SKIP);
 		return 0;
 	}
