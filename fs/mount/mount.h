@@ -137,12 +137,14 @@ bool pycache_exists(struct mount *mount, int64_t dir);
 /* rmdir of the store's directory dir: its bytecode goes with it. */
 void pycache_drop_dir(struct mount *mount, int64_t dir);
 /*
- * A module of the store's directory dir appeared or changed: removes the .pyc files that were of that name. On the publisher's
- * thread.
+ * A module appeared or changed: removes the .pyc files of its name, but for those of the version that the reader sees. On the
+ * publisher's thread.
  */
-void pycache_drop_module(struct mount *mount, int64_t dir, const char *file_name);
+void pycache_drop_stale(
+	struct mount *mount, struct store_reader *reader, const struct store_change *change);
 /* Would that find any? On any thread. */
-bool pycache_has_module(struct mount *mount, int64_t dir, const char *file_name);
+bool pycache_has_stale(
+	struct mount *mount, struct store_reader *reader, const struct store_change *change);
 
 /* ---- who serves and who writes (crew.c) ---- */
 int crew_create(struct mount *mount, struct crew **ret_crew);

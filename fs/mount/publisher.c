@@ -194,8 +194,7 @@ static void publish_one(
 /* A deleted module's stays, as on a local disk, until the name is used again or the mount ends. */
 static bool makes_bytecode_stale(const struct store_change *change)
 {
-	return change->kind == STORE_MODULE &&
-	       (change->op == STORE_INSERT || change->op == STORE_UPDATE);
+	return change->kind == STORE_MODULE && change->op != STORE_DELETE;
 }
 
 static int publish_change(void *arg, const struct store_change *change)
@@ -205,7 +204,7 @@ static int publish_change(void *arg, const struct store_change *change)
 	bool own = store_is_own(mount->store, change->id);
 	publish_one(publisher, change, own, is_settled(mount, change, own));
 	if (makes_bytecode_stale(change))
-		pycache_drop_module(mount, change->parent, change->name);
+		pycache_drop_stale(mount, publisher->reader, change);
 	return 0;
 }
 
@@ -213,12 +212,12 @@ static int publish_change(void *arg, const struct store_change *change)
 static bool is_quiet(struct publisher *publisher, const struct store_change *change)
 {
 	struct mount *mount = publisher->mount;
-	if (change->op == STORE_ATTR)
-		return change->kind != STORE_DIR &&
-		       forget_attr(publisher, ino_of_change(change), -1);
-	return change->op == STORE_UPDATE && is_settled(mount, change, true) &&
-	       !(makes_bytecode_stale(change) &&
-		       pycache_has_module(mount, change->parent, change->name));
+	bool quiet = change->op == STORE_ATTR
+			     ? change->kind != STORE_DIR &&
+				       forget_attr(publisher, ino_of_change(change), -1)
+			     : change->op == STORE_UPDATE && is_settled(mount, change, true);
+	return quiet && !(makes_bytecode_stale(change) &&
+				pycache_has_stale(mount, publisher->reader, change));
 }
 
 /* Stops before what is not the writer's to publish. */

@@ -5,13 +5,17 @@
  * A changed module's files are found without reading the directory, by the endings that Python's versions and optimization
  * levels give them: those seen in requests, and those found by reading a directory when it has changed.
  *
- * pycache_drop_module() is the publisher's: it removes the files and detaches their nodes under the lock, then tells the
+ * pycache_drop_stale() is the publisher's: it removes the files and detaches their nodes under the lock, then tells the
  * kernel without it. A look-up that came before the removal has been answered, or is answered before the kernel takes the
  * notice, because both hold the directory's lock in the kernel; one that comes after finds nothing.
+ *
+ * What an import has already written of the version that is current stays: the change may be seen, and imported, before it is
+ * published. By the time and size in the file it is told from what it replaces; under the lock, then, the store is read.
  *
  * A deleted module's files stay, as they do on a local disk, until its name is used again, its directory goes, or the mount
  * ends: then all is removed that no module is there for any more.
  */
+#include "../store/clock.h"
 #include "pycache.h"
 
 #include <dirent.h>
@@ -120,33 +124,86 @@ void pycache_forget_scans(struct pycache *cache)
 
 /* ---- stale files ---- */
 
+/* What the store says of a changed module, asked when there is bytecode to be judged by it. */
+struct judge {
+	struct store_reader *reader;
+	const struct store_change *change;
+	struct store_node node; /* as it is now */
+	bool asked, known;
+	bool told, unique; /* no other version that its name led to has its time and size */
+};
+
 /* What the kernel is to be told. */
 struct dropped {
+	struct judge judge;
 	bool only_look; /* nothing is removed, only counted */
 	uint64_t parent;
 	char names[SUFFIXES_MAX][STORE_NAME_MAX + 1];
 	unsigned count;
 };
 
-/*
- * Whoever compiles with a hash of the source in the file decides about its validity himself (PEP 552: bit 0 of the second
- * word says so): such a file stays.
- */
-static bool is_by_hash(int fd, const char *name)
+/* As CPython writes them into the file: whole seconds, and both cut to 32 bits. */
+static uint32_t mtime_word(int64_t mtime)
 {
-	unsigned char head[8];
+	return (uint32_t)clock_split(mtime).tv_sec;
+}
+
+static int find_like(void *arg, const struct store_version *version)
+{
+	const struct store_node *node = arg;
+	return version->id != node->version &&
+	       mtime_word(version->mtime) == mtime_word(node->mtime) &&
+	       (uint32_t)version->size == (uint32_t)node->size;
+}
+
+static bool is_unique(struct judge *judge)
+{
+	if (!judge->told)
+		judge->unique = store_history(judge->reader, judge->change->path, find_like,
+					&judge->node) == 0;
+	judge->told = true;
+	return judge->unique;
+}
+
+/*
+ * Is it of the version that is current? Who imported it before the change was published has written it already. Time and
+ * size say so, but where a time was set by hand they may be an earlier version's too.
+ */
+static bool is_current(struct judge *judge, uint32_t mtime, uint32_t size)
+{
+	if (!judge->asked)
+		judge->known =
+			store_get_node(judge->reader, judge->change->node, &judge->node) == 0;
+	judge->asked = true;
+	return judge->known && mtime == mtime_word(judge->node.mtime) &&
+	       size == (uint32_t)judge->node.size && is_unique(judge);
+}
+
+static uint32_t word_at(const unsigned char *bytes)
+{
+	return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+	       (uint32_t)bytes[3] << 24;
+}
+
+/*
+ * Is the file to stay? One with a hash of the source in it has its validity decided by who compiled it so (PEP 552: bit 0 of the
+ * second word); the third and fourth word of others are the source's time and size.
+ */
+static bool is_valid(struct judge *judge, int fd, const char *name)
+{
+	unsigned char head[16];
 	int file = openat(fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (file < 0)
 		return false;
-	bool is = pread(file, head, sizeof(head), 0) == sizeof(head) && head[4] & 1;
+	bool whole = pread(file, head, sizeof(head), 0) == sizeof(head);
 	close(file);
-	return is;
+	return whole && (head[4] & 1 || is_current(judge, word_at(head + 8), word_at(head + 12)));
 }
 
 static void drop_name(struct pycache *cache, struct pynode *root, int fd, const char *name,
 	struct dropped *dropped)
 {
-	if (is_by_hash(fd, name))
+	if (is_valid(&dropped->judge, fd, name))
 		return;
 	struct pynode *node = root ? pynode_find_name(cache, root, name) : NULL;
 	if (dropped->only_look) {
@@ -210,29 +267,31 @@ static void drop(struct pycache *cache, int64_t dir, const char *stem, size_t le
 	close(fd);
 }
 
-static void drop_module(
-	struct mount *mount, int64_t dir, const char *file_name, struct dropped *dropped)
+static void drop_module(struct mount *mount, struct dropped *dropped)
 {
 	struct pycache *cache = mount->pycache;
-	size_t length = strlen(file_name);
-	if (cache->base < 0 || length <= 3 || strcmp(file_name + length - 3, ".py"))
+	const struct store_change *change = dropped->judge.change;
+	size_t length = strlen(change->name);
+	if (cache->base < 0 || length <= 3 || strcmp(change->name + length - 3, ".py"))
 		return;
 	pthread_mutex_lock(&cache->lock);
-	drop(cache, dir, file_name, length - 3, dropped);
+	drop(cache, change->parent, change->name, length - 3, dropped);
 	pthread_mutex_unlock(&cache->lock);
 }
 
-bool pycache_has_module(struct mount *mount, int64_t dir, const char *file_name)
+bool pycache_has_stale(
+	struct mount *mount, struct store_reader *reader, const struct store_change *change)
 {
-	struct dropped dropped = {.only_look = true};
-	drop_module(mount, dir, file_name, &dropped);
+	struct dropped dropped = {.judge = {.reader = reader, .change = change}, .only_look = true};
+	drop_module(mount, &dropped);
 	return dropped.count > 0;
 }
 
-void pycache_drop_module(struct mount *mount, int64_t dir, const char *file_name)
+void pycache_drop_stale(
+	struct mount *mount, struct store_reader *reader, const struct store_change *change)
 {
-	struct dropped dropped = {.count = 0};
-	drop_module(mount, dir, file_name, &dropped);
+	struct dropped dropped = {.judge = {.reader = reader, .change = change}};
+	drop_module(mount, &dropped);
 	for (unsigned i = 0; i < dropped.count; i++)
 		fuse_lowlevel_notify_inval_entry(
 			mount->session, dropped.parent, dropped.names[i], strlen(dropped.names[i]));
