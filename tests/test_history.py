@@ -81,7 +81,11 @@ class LogTest(HistoryTestCase):
         db.put({'b': '2'})
         lines = [json.loads(x) for x in pymodfs('log', '--json', '--since', '2d', db.path).stdout.splitlines()]
         self.assertEqual([x['module'] for x in lines], ['b'])
-        self.assert_refused('log', '--since', 'tomorrow', db.path, names='tomorrow', status=2)
+        for word in ('tomorrow', '2026-02-31', '2026-11-25 24:30'):
+            self.assert_refused('log', '--since', word, db.path, names=word, status=2)
+        # Beyond what nanoseconds can count.
+        self.assertEqual(pymodfs('log', '--since', '9999-12-31', db.path).stdout, '')
+        self.assertEqual(pymodfs('log', '--since', '1000-01-01', db.path).stdout, pymodfs('log', db.path).stdout)
 
     def test_rows_that_were_there_before_init_have_a_first_version(self):
         path = self.dir / 'adopted.db'

@@ -102,10 +102,12 @@ static int parse_date(const char *text, int64_t *ret_ns)
 		if (!end || *end)
 			continue;
 		tm.tm_isdst = -1;
-		time_t seconds = mktime(&tm);
-		if (seconds == (time_t)-1)
+		int day = tm.tm_mday;
+		struct timespec time = {.tv_sec = mktime(&tm)};
+		/* mktime(3) takes the 31st of February for the 3rd of March. */
+		if (time.tv_sec == (time_t)-1 || tm.tm_mday != day)
 			return -EINVAL;
-		*ret_ns = seconds * NANOSECONDS;
+		*ret_ns = clock_join(&time);
 		return 0;
 	}
 	return -EINVAL;
