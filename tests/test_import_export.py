@@ -130,6 +130,19 @@ class ImportTest(TestCase):
         pymodfs('export', database.path, self.dir / 'out')
         self.assertEqual(files_of(self.dir / 'out'), {'a.py': b'V = 1\n'})
 
+    def test_what_is_no_file_is_refused_only_where_it_is_wanted(self):
+        tree = self.dir / 'tree'
+        tree.mkdir()
+        (tree / 'a.py').write_text('')
+        os.mkfifo(tree / 'fifo')
+        db = self.database()
+        self.assert_refused('import', db.path, tree, names='fifo: is no file, directory or symbolic link; --exclude')
+        self.assertEqual(db.rows(), {})
+        for choice in (['--exclude', 'fifo'], ['--include', '*.py'], ['--modules-only']):
+            pymodfs('import', *choice, db.path, tree)
+            self.assertEqual(list(db.rows()), ['a'])
+            db.delete('a')
+
     def test_an_import_that_fails_in_the_middle_changes_nothing(self):
         database = self.database({'a': 'V = 0\n'})
         database.shell("CREATE TRIGGER refuse BEFORE INSERT ON module WHEN new.name = 'p' "
@@ -420,6 +433,15 @@ class ExportTest(TestCase):
         self.assertIn('b..c', result.stderr)
         self.assertEqual(files_of(self.dir / 'out'), {'a.py': b'V = 0\n'})
         self.assertFalse((self.dir / 'evil.py').exists())
+
+    def test_a_file_that_is_larger_than_any_content_is_replaced_like_others(self):
+        database = self.database({'a': 'V = 0\n'})
+        pymodfs('export', database.path, self.dir / 'out')
+        os.truncate(self.dir / 'out/a.py', 3 << 30)
+        self.assertEqual(pymodfs('export', database.path, self.dir / 'out').stdout,
+                         '1 module, 0 other files; 0 written, 1 changed here and left alone\n')
+        pymodfs('export', '--overwrite', database.path, self.dir / 'out')
+        self.assertEqual(files_of(self.dir / 'out'), {'a.py': b'V = 0\n'})
 
     def test_a_database_that_is_not_there_is_named_and_not_created(self):
         self.assert_refused('export', self.dir / 'missing.db', self.dir / 'out', names='missing.db')

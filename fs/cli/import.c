@@ -312,11 +312,13 @@ static int note_gone(struct import *import)
 
 /* ---- the whole ---- */
 
-static int check_item(const struct walk_item *item)
+static int check_item(const struct import *import, const struct walk_item *item)
 {
-	if (!S_ISREG(item->mode) && !S_ISDIR(item->mode) && !S_ISLNK(item->mode))
-		return fail_item(item, "is no file, directory or symbolic link");
-	return 0;
+	if (S_ISREG(item->mode) || S_ISDIR(item->mode) || S_ISLNK(item->mode) ||
+		import->modules_only ||
+		!choice_has(&import->transfer.choice, path_of(import, item)))
+		return 0;
+	return fail_item(item, "is no file, directory or symbolic link; --exclude leaves it out");
 }
 
 /* Directories in which nothing is chosen are passed over: their id is -1. */
@@ -388,7 +390,7 @@ static int import_all(struct import *import, struct store *store)
 {
 	int64_t change;
 	for (size_t i = 0; i < import->walk.n; i++)
-		if (check_item(&import->walk.items[i]))
+		if (check_item(import, &import->walk.items[i]))
 			return CLI_FAILURE;
 	int status = writing_begin(store, "pymodfs import", &import->txn);
 	if (status)

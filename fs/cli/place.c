@@ -16,6 +16,10 @@
 
 static int read_whole(int dirfd, const char *name, const struct stat *st, char **ret_data)
 {
+	if (st->st_size > STORE_WHOLE_MAX) {
+		*ret_data = NULL;
+		return 0;
+	}
 	char *data = malloc((size_t)st->st_size + 1);
 	ssize_t size = -1;
 	if (!data)

@@ -9,7 +9,7 @@
 
 struct place {
 	bool link;
-	char *data; /* or the target; the caller frees */
+	char *data; /* or the target; the caller frees. NULL: more than any content can be */
 	size_t size;
 	int64_t mtime; /* ns */
 };
