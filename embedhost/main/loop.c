@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Until the deadline, or a change or a signal before it. */
 static void wait_until(double deadline, int fd)
@@ -38,7 +39,19 @@ static void tell_tick(char *last, size_t size, const char *module)
 	snprintf(last, size, "%s", now_text);
 }
 
-/* True: it asked for the end. */
+/*
+ * Nobody reads what it prints, and no reload will mend that: it ends as any other Python program would. A connection of the
+ * program's own that is broken is a failure like others.
+ */
+static bool is_reader_gone(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	return strstr(pymodhost_error(), "BrokenPipeError") && poll(&out, 1, 0) > 0 &&
+	       (out.revents & (POLLERR | POLLHUP));
+}
+
+/* True: it asked for the end, or there is nobody to print to. */
 static bool tick(struct pymodhost *host, const char *module, int *ret_status)
 {
 	static char last[4096];
@@ -50,7 +63,10 @@ static bool tick(struct pymodhost *host, const char *module, int *ret_status)
 		return true;
 	else
 		tell_tick(last, sizeof(last), module);
-	return false;
+	if (code == 0 || !is_reader_gone())
+		return false;
+	*ret_status = 1;
+	return true;
 }
 
 static int ticking(struct pymodhost *host, const struct options *options)
@@ -74,7 +90,7 @@ static int ticking(struct pymodhost *host, const struct options *options)
 			break;
 	}
 	signals_set_ticking(false);
-	if (*pymodhost_error())
+	if (pymodhost_error_is_exit(NULL) && *pymodhost_error())
 		fprintf(stderr, "%s\n", pymodhost_error());
 	return status;
 }

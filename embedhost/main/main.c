@@ -67,7 +67,7 @@ int main(int argc, char **argv)
 	struct pymodhost_config *config;
 	struct options options;
 	enum options_outcome outcome = options_parse(&options, argc, argv);
-	int status = outcome == OPTIONS_WRONG ? 2 : 0;
+	int status = outcome == OPTIONS_WRONG ? 2 : outcome == OPTIONS_FAILED ? 1 : 0;
 
 	if (outcome == OPTIONS_RUN) {
 		output_setup(options.json);

@@ -16,7 +16,7 @@ struct options {
 	bool json, async, isolated;
 };
 
-enum options_outcome { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };
+enum options_outcome { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_FAILED, OPTIONS_WRONG };
 
 /* What to do; it has printed what there was to say unless it is OPTIONS_RUN. */
 enum options_outcome options_parse(struct options *options, int argc, char **argv);

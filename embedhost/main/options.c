@@ -50,6 +50,15 @@ static enum options_outcome wrong(const char *format, const char *what)
 	return OPTIONS_WRONG;
 }
 
+/* What stands in the buffer until the end may fail as well. */
+static enum options_outcome tell(const char *format, const char *what)
+{
+	if (printf(format, what) >= 0 && fflush(stdout) == 0)
+		return OPTIONS_DONE;
+	fprintf(stderr, "pymodhost: can't write: %s\n", strerror(errno));
+	return OPTIONS_FAILED;
+}
+
 static enum options_outcome parse_hz(struct options *options, const char *text)
 {
 	char *end;
@@ -84,11 +93,9 @@ static enum options_outcome parse_one(struct options *options, int letter, const
 		options->isolated = true;
 		return OPTIONS_RUN;
 	case 'h':
-		fputs(usage, stdout);
-		return OPTIONS_DONE;
+		return tell("%s", usage);
 	case 'V':
-		printf("pymodhost %s\n", pymodhost_version());
-		return OPTIONS_DONE;
+		return tell("pymodhost %s\n", pymodhost_version());
 	case ':':
 		return wrong("option '%s' takes a value", word);
 	default:

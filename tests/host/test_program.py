@@ -149,6 +149,9 @@ class Errors(ProgramCase):
     def test_help_and_version(self):
         self.assertIn('--path', self.run_host('--help').stdout)
         self.assertRegex(self.run_host('--version').stdout, r'^pymodhost \d+\.\d+')
+        for option in ('--help', '--version'):
+            result = run('sh', '-c', 'exec "$@" >/dev/full', 'sh', PYMODHOST, option, check=False)
+            self.assertEqual((result.returncode, result.stderr), (1, "pymodhost: can't write: No space left on device\n"))
 
 
 class Ticks(ProgramCase):
@@ -183,6 +186,20 @@ class Ticks(ProgramCase):
         host.wait_output('ValueError: in tick')
         self.write('game.py', 'def tick(): print("repaired", flush=True)')
         host.wait_output('repaired')
+
+    def test_it_ends_when_nobody_reads_what_a_tick_prints(self):
+        self.write('game.py', TICKING.format(1))
+        result = run('sh', '-c', '{ "$@"; echo status $? >&2; } | head -n 1', 'sh', PYMODHOST, '--path', self.dir, '--hz', '200',
+                     '-m', 'game', env=environment())
+        self.assertEqual(len(result.stdout.splitlines()), 1)
+        self.assertEqual(result.stderr.count('in tick'), 1, result.stderr)
+        self.assertIn('status 1\n', result.stderr)
+
+    def test_a_broken_pipe_of_its_own_does_not_end_it(self):
+        self.write('game.py', 'n = 0\ndef tick():\n  global n\n  n += 1\n  if n == 1: raise BrokenPipeError("a client")\n  print("on", flush=True)\n')
+        host = self.start('--path', self.dir, '--hz', '100', '-m', 'game')
+        host.wait_output('on')
+        self.assertIn('BrokenPipeError: a client', host.output)
 
     def test_sigterm_ends_it_cleanly(self):
         self.write('game.py', TICKING.format(1) + 'import atexit; atexit.register(lambda: print("goodbye", flush=True))\n')
