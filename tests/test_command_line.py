@@ -277,6 +277,13 @@ class StatusTest(TestCase):
         self.assertGreater(found['open'], 0)
         self.assertEqual(found['generation'], mnt.generation())
 
+    def test_a_database_is_not_written_into_its_own_mount(self):
+        mnt = self.mount({'a': 'V = 1\n'})
+        for command, file in (('export', mnt.path), ('export', mnt.path / 'new'), ('backup', mnt.path / 'copy.db')):
+            self.assert_refused(command, mnt.database.path, file, names=f'where {mnt.database.path} itself is mounted')
+        self.assert_refused('init', mnt.path / 'new.db', names=f'{mnt.path}, which is a mount of pymodfs')
+        self.assertEqual([path.name for path in mnt.path.iterdir()], ['a.py'])
+
     def test_what_is_neither_fails(self):
         self.assert_refused('status', '--prometheus', self.dir, names='no mount of pymodfs')
         self.assert_refused('status', '--prometheus', '--json', self.dir, names='--prometheus', status=2)

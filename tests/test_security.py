@@ -1,10 +1,11 @@
 """What docs/security.md promises about other users and about a stranger's database. Needs root, to be several users."""
 
+import getpass
 import os
 import sqlite3
 import unittest
 
-from tests.support import Mount, Process, TestCase, files_of, pymodfs, run
+from tests.support import PYMODFS, Mount, Process, TestCase, files_of, pymodfs, run
 
 STRANGER = ('setpriv', '--reuid=1001', '--regid=1001', '--clear-groups')
 
@@ -29,6 +30,12 @@ class OtherUsersTest(TestCase):
                 self.denied('cat', mnt.path / 'a.py')
                 self.denied('ls', mnt.path)
                 self.denied('ls', mnt.control)
+                owner = getpass.getuser()
+                for command, words in (('umount', f'was mounted by {owner}: only that user or root can unmount it'),
+                                       ('status', f'was mounted by {owner}, for that user alone')):
+                    result = run(*STRANGER, PYMODFS, command, mnt.path, check=False)
+                    self.assertEqual(result.returncode, 1)
+                    self.assertIn(words, result.stderr)
 
     def test_modes_hold_for_the_past_as_for_the_present(self):
         mnt = self.mount({'open': 'V = 1\n', 'closed': 'V = 2\n', 'gone': 'V = 3\n'}, 'allow_other')

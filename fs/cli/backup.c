@@ -2,6 +2,7 @@
 /* pymodfs backup: a copy of the database as it is at one moment, while it is in use. */
 #include "cli.h"
 #include "interrupt.h"
+#include "mounts.h"
 #include "progress.h"
 #include "store.h"
 
@@ -15,6 +16,10 @@ static int run(void *arg, int argc, char **argv)
 	struct progress progress;
 	if (store_open(argv[0], &store_options, &store))
 		return cli_fail("%s", store_error());
+	if (mounts_refuse_inside(argv[1], store_url(store))) {
+		store_close(store);
+		return CLI_FAILURE;
+	}
 	interrupt_catch();
 	progress_init(&progress, "copying", 1);
 	int err = store_backup(store, argv[1], progress_count, &progress);

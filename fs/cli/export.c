@@ -9,6 +9,7 @@
 
 #include "cli.h"
 #include "interrupt.h"
+#include "mounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -190,9 +191,11 @@ static int run(void *arg, int argc, char **argv)
 		return cli_usage("--overwrite and --skip-conflicts exclude each other");
 	if (store_open(argv[0], &store_options, &store))
 		return cli_fail("%s", store_error());
-	int status = CLI_FAILURE;
-	if (store_reader_create(store, &export->reader) || store_reader_begin(export->reader))
-		cli_fail("%s", store_error());
+	int status = mounts_refuse_inside(export->dir, store_url(store));
+	if (status)
+		;
+	else if (store_reader_create(store, &export->reader) || store_reader_begin(export->reader))
+		status = cli_fail("%s", store_error());
 	else
 		status = export_snapshot(export, store);
 	if (export->top >= 0)

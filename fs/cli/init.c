@@ -2,10 +2,12 @@
 /* pymodfs init: sets a database up, or adopts a table of an existing one. */
 #include "cli.h"
 #include "init.h"
+#include "mounts.h"
 #include "store.h"
 #include "waiting.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const struct cli_option options[] = {
 	{"table", 0, CLI_TEXT, offsetof(struct store_init_options, table), "TABLE", CLI_NOTHING,
@@ -29,6 +31,8 @@ static int report(const char *url, const struct store_init_options *init, bool f
 static int run(void *arg, int argc, char **argv)
 {
 	bool fresh;
+	if (!strstr(argv[0], "://") && mounts_refuse_inside(argv[0], NULL))
+		return CLI_FAILURE;
 	waiting_begin("setting up");
 	int err = store_init(argv[0], arg, &fresh);
 	waiting_end();

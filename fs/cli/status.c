@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* pymodfs status: what a mount says of itself, or what is in a database. */
+#include "../mount/mountpoint.h"
 #include "cli.h"
+#include "mounts.h"
 #include "store.h"
 
 #include <errno.h>
@@ -57,17 +59,6 @@ static int read_database(const char *url, json_t **ret_status)
 	store_reader_destroy(reader);
 	store_close(store);
 	return err;
-}
-
-static json_t *read_mount(const char *mountpoint)
-{
-	json_error_t error;
-	char *path;
-	if (asprintf(&path, "%s/.pymodfs/status", mountpoint) < 0)
-		return NULL;
-	json_t *status = json_load_file(path, 0, &error);
-	free(path);
-	return status;
 }
 
 /* "key  value" lines; what is in an object is indented. */
@@ -193,16 +184,30 @@ static int print_status(json_t *status, enum format format)
 	return 0;
 }
 
+/* The kernel lets nobody in whom the mount's owner didn't let in, not even to look. */
+static bool find_closed(const char *what, struct mountpoint *ret_mount)
+{
+	char *path = mountpoint_resolve(what);
+	bool found = path && mountpoint_find(path, ret_mount);
+	free(path);
+	return found;
+}
+
 static int run_status(const char *what, enum format format)
 {
 	struct stat st;
+	struct mountpoint mount;
 	json_t *status;
 	int err = stat(what, &st) ? errno : 0;
 	if (err == ENOTCONN || err == EIO)
 		return cli_fail(
 			"%s is a dead mount: its daemon is gone; pymodfs umount %s", what, what);
+	if (err == EACCES && find_closed(what, &mount))
+		return cli_fail("%s was mounted by %s, for that user alone; ask as that user, or "
+				"mount it with -o allow_other",
+			what, mounts_user(mount.owner).name);
 	if (!err && S_ISDIR(st.st_mode)) {
-		status = read_mount(what);
+		status = mounts_read_status(what);
 		return status ? print_status(status, format)
 			      : cli_fail("%s is no mount of pymodfs", what);
 	}

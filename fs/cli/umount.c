@@ -6,18 +6,17 @@
  * mount, which answers nothing. Who may unmounts by system call (root; a service with
  * CAP_SYS_ADMIN), others through fusermount3.
  */
+#include "../mount/mountpoint.h"
 #include "cli.h"
+#include "mounts.h"
 #include "waiting.h"
 
 #include <errno.h>
-#include <jansson.h>
-#include <libgen.h>
-#include <limits.h>
-#include <mntent.h>
 #include <poll.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -37,51 +36,11 @@ static const struct cli_option options[] = {
 	{0},
 };
 
-/* The absolute path of a mount point, without asking the mount itself, which may be dead; the caller frees. */
-static char *absolute_path(const char *path)
-{
-	char *copy_dir = strdup(path), *copy_base = strdup(path), *result = NULL;
-	char *dir = copy_dir ? realpath(dirname(copy_dir), NULL) : NULL;
-	const char *base = copy_base ? basename(copy_base) : NULL;
-	if (!strcmp(path, "..") || (base && (!strcmp(base, ".") || !strcmp(base, ".."))))
-		result = realpath(path, NULL);
-	else if (dir && base && asprintf(&result, "%s/%s", strcmp(dir, "/") ? dir : "", base) < 0)
-		result = NULL;
-	free(dir);
-	free(copy_base);
-	free(copy_dir);
-	return result;
-}
-
-static bool is_our_mount(const char *path)
-{
-	FILE *table = setmntent("/proc/self/mounts", "r");
-	const struct mntent *entry;
-	bool ours = false;
-	while (table && (entry = getmntent(table)))
-		if (!strcmp(entry->mnt_dir, path))
-			ours = !strcmp(entry->mnt_type, "fuse.pymodfs");
-	if (table)
-		endmntent(table);
-	return ours;
-}
-
-/* NULL: not known, or the daemon is gone. The caller has to json_decref() it. */
-static json_t *read_status(const char *path)
-{
-	char *file;
-	if (asprintf(&file, "%s/.pymodfs/status", path) < 0)
-		return NULL;
-	json_t *status = json_load_file(file, 0, NULL);
-	free(file);
-	return status;
-}
-
 /* A descriptor of the daemon's process, or -1: not known, or gone. */
 static int daemon_fd(const char *path)
 {
 	int fd = -1;
-	json_t *status = read_status(path);
+	json_t *status = mounts_read_status(path);
 	json_int_t pid = json_integer_value(json_object_get(status, "pid"));
 	if (pid > 0)
 		fd = pidfd_open((pid_t)pid, 0);
@@ -92,36 +51,55 @@ static int daemon_fd(const char *path)
 /* Is the daemon still repeating changes for who watches the mount? While it does, it uses the mount itself. */
 static bool is_echoing(const char *path)
 {
-	json_t *status = read_status(path);
+	json_t *status = mounts_read_status(path);
 	json_t *echo = json_object_get(status, "echo");
 	bool echoing = json_integer_value(json_object_get(echo, "waiting")) > 0;
 	json_decref(status);
 	return echoing;
 }
 
-static int run_fusermount(const char *path, bool lazy)
+/* Its words, which it says on standard error, tell whether the mount is in use. */
+static int run_fusermount(const char *path, bool lazy, int words)
 {
-	char program[] = "fusermount3", unmount[] = "-u", quiet[] = "-q", lazily[] = "-z",
-	     end[] = "--";
+	char program[] = "fusermount3", unmount[] = "-u", lazily[] = "-z", end[] = "--";
 	char *copy = strdup(path);
-	char *words[] = {program, unmount, quiet, lazy ? lazily : end, lazy ? end : copy,
-		lazy ? copy : NULL, NULL};
+	char *args[] = {
+		program, unmount, lazy ? lazily : end, lazy ? end : copy, lazy ? copy : NULL, NULL};
+	posix_spawn_file_actions_t actions;
 	pid_t pid;
-	int status;
-	int err = copy ? posix_spawnp(&pid, program, NULL, NULL, words, environ) : ENOMEM;
+	int status, err;
+	if (!copy)
+		return -ENOMEM;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, words, STDERR_FILENO);
+	err = posix_spawnp(&pid, program, &actions, NULL, args, environ);
+	posix_spawn_file_actions_destroy(&actions);
 	free(copy);
 	if (err)
 		return -err;
 	if (waitpid(pid, &status, 0) < 0)
 		return -errno;
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EBUSY;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EPERM;
+}
+
+static int unmount_by_fusermount(const char *path, bool lazy)
+{
+	char text[512] = "";
+	int words = memfd_create("stderr", MFD_CLOEXEC);
+	if (words < 0)
+		return -errno;
+	int err = run_fusermount(path, lazy, words);
+	ssize_t n = err == -EPERM ? pread(words, text, sizeof(text) - 1, 0) : 0;
+	text[n > 0 ? n : 0] = '\0';
+	close(words);
+	return err == -EPERM && strstr(text, "busy") ? -EBUSY : err;
 }
 
 static int unmount(const char *path, bool lazy)
 {
 	if (umount2(path, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
 		return 0;
-	return errno == EPERM ? run_fusermount(path, lazy) : -errno;
+	return errno == EPERM ? unmount_by_fusermount(path, lazy) : -errno;
 }
 
 static int unmount_in_peace(const char *path, bool lazy)
@@ -147,19 +125,31 @@ static int wait_for_end(const char *path, int fd)
 	return n > 0 ? 0 : cli_fail("%s is unmounted, but its daemon has not ended yet", path);
 }
 
-static int take_down(const char *path, bool lazy)
+static int refuse(const struct mountpoint *mount, int err)
 {
+	const char *path = mount->path;
+	if (err == -EBUSY)
+		return cli_fail(
+			"%s is in use: a program has a file or its working directory there; "
+			"end it, or: pymodfs umount --lazy %s",
+			path, path);
+	if (err == -EPERM && mount->owner != getuid())
+		return cli_fail("%s was mounted by %s: only that user or root can unmount it", path,
+			mounts_user(mount->owner).name);
+	if (err == -ENOENT)
+		return cli_fail("fusermount3 is missing; let root install the package fuse3");
+	return cli_fail("%s: %s", path, strerror(-err));
+}
+
+static int take_down(const struct mountpoint *mount, bool lazy)
+{
+	const char *path = mount->path;
 	int fd = daemon_fd(path);
 	waiting_begin("waiting for the mount's end");
 	int err = unmount_in_peace(path, lazy);
 	int status = 0;
-	if (err == -EBUSY)
-		status = cli_fail(
-			"%s is in use: a program has a file or its working directory there; "
-			"end it, or: pymodfs umount --lazy %s",
-			path, path);
-	else if (err)
-		status = cli_fail("%s: %s", path, strerror(-err));
+	if (err)
+		status = refuse(mount, err);
 	else if (fd >= 0 && !lazy)
 		status = wait_for_end(path, fd);
 	waiting_end();
@@ -171,14 +161,15 @@ static int take_down(const char *path, bool lazy)
 static int run(void *arg, int argc, char **argv)
 {
 	const struct umount *umount = arg;
-	char *path = absolute_path(argv[0]);
+	struct mountpoint mount;
+	char *path = mountpoint_resolve(argv[0]);
 	int status;
 	if (!path)
 		status = cli_fail("%s: %s", argv[0], strerror(errno));
-	else if (!is_our_mount(path))
+	else if (!mountpoint_find(path, &mount))
 		status = cli_fail("%s is no mount of pymodfs", argv[0]);
 	else
-		status = take_down(path, umount->lazy);
+		status = take_down(&mount, umount->lazy);
 	free(path);
 	return status;
 }

@@ -5,6 +5,7 @@
  */
 #include "cli.h"
 #include "interrupt.h"
+#include "mounts.h"
 #include "progress.h"
 #include "store.h"
 #include "waiting.h"
@@ -62,6 +63,8 @@ static int name_backup(const struct upgrade *upgrade, const struct store *store,
 static int copy(struct store *store, const char *file)
 {
 	struct progress progress;
+	if (mounts_refuse_inside(file, store_url(store)))
+		return CLI_FAILURE;
 	progress_init(&progress, "copying", 1);
 	int err = store_backup(store, file, progress_count, &progress);
 	progress_finish(&progress, !err);

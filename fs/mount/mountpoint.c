@@ -1,42 +1,102 @@
 // SPDX-License-Identifier: MIT
 /*
- * Looks at the mount point before it is mounted on. A mount whose daemon is gone answers ENOTCONN to
+ * Looks at the mount point before it is mounted on, and finds mounts in the kernel's table. A mount whose daemon is gone answers ENOTCONN to
  * everything (fuse(4)); if it is one of ours, it is cleaned up.
  */
 #include "mountpoint.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
-#include <mntent.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "log.h"
 
-/* The type that the topmost mount on exactly this directory has; false: none is there. */
-static bool find_mount(const char *path, char *type, size_t size)
+/* ---- the kernel's table ---- */
+
+/* Blanks and the like are written in octal in it. */
+static void unescape(char *text)
 {
-	FILE *mounts = setmntent("/proc/self/mounts", "r");
-	bool found = false;
-	if (!mounts)
+	char *to = text;
+	for (const char *from = text; *from; to++) {
+		unsigned int value;
+		if (*from == '\\' && sscanf(from + 1, "%3o", &value) == 1) {
+			*to = (char)value;
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+}
+
+static bool parse_row(const char *line, struct mountpoint *ret_row)
+{
+	char path[4 * sizeof(ret_row->path)];
+	unsigned int major, minor, owner;
+	if (sscanf(line, "%*d %*d %u:%u %*s %16383s", &major, &minor, path) != 3)
 		return false;
-	for (struct mntent *entry; (entry = getmntent(mounts));) {
-		if (strcmp(entry->mnt_dir, path))
+	unescape(path);
+	if (strlen(path) >= sizeof(ret_row->path))
+		return false;
+	const char *user = strstr(line, "user_id=");
+	bool known = user && sscanf(user, "user_id=%u", &owner) == 1;
+	*ret_row = (struct mountpoint){
+		.device = makedev(major, minor),
+		.ours = strstr(line, " - fuse.pymodfs ") != NULL,
+		.owner = known ? owner : 0,
+	};
+	strcpy(ret_row->path, path);
+	return true;
+}
+
+/* The last row that fits: the topmost mount of a directory. path NULL: of the device. */
+static bool find_row(const char *path, dev_t device, bool ours, struct mountpoint *ret_row)
+{
+	char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+	struct mountpoint row;
+	FILE *table = fopen("/proc/self/mountinfo", "re");
+	while (table && getline(&line, &size, table) > 0) {
+		if (!parse_row(line, &row) || (ours && !row.ours) ||
+			(path ? strcmp(row.path, path) != 0 : row.device != device))
 			continue;
-		snprintf(type, size, "%s", entry->mnt_type);
+		*ret_row = row;
 		found = true;
 	}
-	endmntent(mounts);
+	free(line);
+	if (table)
+		fclose(table);
 	return found;
 }
+
+bool mountpoint_find(const char *path, struct mountpoint *ret_row)
+{
+	return find_row(path, 0, false, ret_row) && ret_row->ours;
+}
+
+bool mountpoint_find_device(dev_t device, struct mountpoint *ret_row)
+{
+	return find_row(NULL, device, true, ret_row);
+}
+
+int mountpoint_find_connection(const char *mountpoint)
+{
+	struct mountpoint row;
+	return find_row(mountpoint, 0, true, &row) ? (int)minor(row.device) : -1;
+}
+
+/* ---- the mount point ---- */
 
 static bool run_fusermount(const char *path)
 {
@@ -55,31 +115,27 @@ static bool unmount_dead(const char *path)
 	return umount2(path, MNT_DETACH) == 0 || run_fusermount(path);
 }
 
-/* An absolute path without asking the (dead) directory itself. */
-static char *resolve_parent(const char *path)
+char *mountpoint_resolve(const char *path)
 {
-	char copy[PATH_MAX], *parent, *result = NULL;
-	snprintf(copy, sizeof(copy), "%s", path);
-	for (size_t n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
-		copy[n - 1] = '\0';
-	char *slash = strrchr(copy, '/');
-	const char *name = slash ? slash + 1 : copy;
-	if (slash)
-		*slash = '\0';
-	parent = realpath(!slash ? "." : *copy ? copy : "/", NULL);
-	if (parent && asprintf(&result, "%s/%s", strcmp(parent, "/") ? parent : "", name) < 0)
+	char *copy_dir = strdup(path), *copy_base = strdup(path), *result = NULL;
+	char *dir = copy_dir ? realpath(dirname(copy_dir), NULL) : NULL;
+	const char *base = copy_base ? basename(copy_base) : NULL;
+	if (!strcmp(path, "..") || (base && (!strcmp(base, ".") || !strcmp(base, ".."))))
+		result = realpath(path, NULL);
+	else if (dir && base && asprintf(&result, "%s/%s", strcmp(dir, "/") ? dir : "", base) < 0)
 		result = NULL;
-	free(parent);
+	free(dir);
+	free(copy_base);
+	free(copy_dir);
 	return result;
 }
 
 /* After ENOTCONN: true if the way is free now. */
 static bool clean_dead_mount(const char *path)
 {
-	char type[64];
-	char *absolute = resolve_parent(path);
-	bool ours = absolute && find_mount(absolute, type, sizeof(type)) &&
-		    strcmp(type, "fuse.pymodfs") == 0;
+	struct mountpoint row;
+	char *absolute = mountpoint_resolve(path);
+	bool ours = absolute && mountpoint_find(absolute, &row);
 	bool cleaned = ours && unmount_dead(absolute);
 	if (!cleaned)
 		mount_log(LOG_ERR, "%s is a dead mount%s; unmount it with: fusermount3 -u -z %s",
@@ -117,7 +173,7 @@ static bool is_dead(const char *path)
 char *mountpoint_prepare(const char *path, bool nonempty)
 {
 	struct stat stat_buffer;
-	char type[64];
+	struct mountpoint row;
 	bool empty = true;
 	if (is_dead(path) && !clean_dead_mount(path))
 		return NULL;
@@ -129,7 +185,7 @@ char *mountpoint_prepare(const char *path, bool nonempty)
 	char *absolute = realpath(path, NULL);
 	if (!absolute)
 		return refuse(path, strerror(errno));
-	if (find_mount(absolute, type, sizeof(type)) && strcmp(type, "fuse.pymodfs") == 0) {
+	if (mountpoint_find(absolute, &row)) {
 		free(absolute);
 		return refuse(path, "something is mounted there by pymodfs already; unmount it "
 				    "with pymodfs umount");
@@ -153,40 +209,4 @@ bool mountpoint_holds(const char *mountpoint, const char *path)
 		     (absolute[n] == '/' || absolute[n] == '\0' || n == 1);
 	free(absolute);
 	return holds;
-}
-
-/* Blanks and the like are written in octal in the kernel's table. */
-static void unescape(char *text)
-{
-	char *to = text;
-	for (const char *from = text; *from; to++) {
-		unsigned int value;
-		if (*from == '\\' && sscanf(from + 1, "%3o", &value) == 1) {
-			*to = (char)value;
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	*to = '\0';
-}
-
-int mountpoint_find_connection(const char *mountpoint)
-{
-	char *line = NULL, path[16384]; /* four for each byte of a path */
-	size_t size = 0;
-	int found = -1;
-	FILE *table = fopen("/proc/self/mountinfo", "re");
-	while (table && getline(&line, &size, table) > 0) {
-		unsigned int minor;
-		if (sscanf(line, "%*d %*d %*u:%u %*s %16383s", &minor, path) != 2)
-			continue;
-		unescape(path);
-		if (!strcmp(path, mountpoint) && strstr(line, " - fuse.pymodfs "))
-			found = (int)minor;
-	}
-	free(line);
-	if (table)
-		fclose(table);
-	return found;
 }

@@ -2,7 +2,9 @@
 #ifndef PYMODFS_MOUNTPOINT_H
 #define PYMODFS_MOUNTPOINT_H
 
+#include <limits.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 /*
  * Makes sure that path can be mounted on: an existing, empty directory (with nonempty: any), no mount of ours that is
@@ -12,6 +14,21 @@
 char *mountpoint_prepare(const char *path, bool nonempty);
 /* Is the file at path (or where it would be) inside the directory? */
 bool mountpoint_holds(const char *mountpoint, const char *path);
+/* An absolute path without asking the directory itself, which may be a dead mount; the caller frees. NULL: errno says why. */
+char *mountpoint_resolve(const char *path);
+
+/* A mount of ours, as the kernel's table has it. */
+struct mountpoint {
+	char path[PATH_MAX];
+	dev_t device;
+	uid_t owner; /* who mounted it */
+	bool ours;
+};
+
+/* Is the topmost mount on exactly this directory (an absolute path) ours? */
+bool mountpoint_find(const char *path, struct mountpoint *ret_row);
+/* A mount of ours whose files have this st_dev. */
+bool mountpoint_find_device(dev_t device, struct mountpoint *ret_row);
 /*
  * The number by which the kernel knows the connection of the mount of ours on a directory, which is the minor number of its
  * files' device; -1: there is none. Asks the kernel's table alone.

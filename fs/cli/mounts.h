@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* mounts.h - mounts of pymodfs as commands meet them. */
+#ifndef PYMODFS_CLI_MOUNTS_H
+#define PYMODFS_CLI_MOUNTS_H
+
+#include <jansson.h>
+#include <sys/types.h>
+
+/* What the mount says of itself; the caller has to json_decref() it. NULL: it doesn't answer, or is none. */
+json_t *mounts_read_status(const char *mountpoint);
+
+/* A user's name, or its number where it has none. */
+struct mounts_user {
+	char name[64];
+};
+struct mounts_user mounts_user(uid_t uid);
+
+/*
+ * Says no, and returns CLI_FAILURE, where the file at path (or where it would be) is in a mount of the database, as
+ * store_url() names it; NULL: of any. Else 0.
+ */
+int mounts_refuse_inside(const char *path, const char *database);
+
+#endif
