@@ -605,6 +605,15 @@ class HelpTest(TestCase):
             self.assert_refused(command, self.dir / 'no.db', *(['x'] if command not in ('log', 'check') else []),
                                 names='no.db', status=2 if command == 'diff' else 1)
 
+    def test_what_only_reads_leaves_nothing_beside_the_database(self):
+        db = self.database({'m': 'one'})
+        for words, status in ((['log', db.path], 0), (['log', db.path, 'nope'], 1), (['show', db.path, 'm'], 0), (['show', db.path, 'nope'], 1),
+                              (['diff', db.path, 'nope'], 2), (['annotate', db.path, 'nope'], 1), (['status', db.path], 0),
+                              (['check', '--no-compile', db.path], 0), (['export', db.path, db.path], 1), (['backup', db.path, db.path], 1)):
+            with self.subTest(words[0], status=status):
+                self.assertEqual(pymodfs(*words, check=False).returncode, status)
+                self.assertEqual([path.name for path in self.dir.iterdir()], [db.path.name])
+
     def test_output_that_cannot_be_written_is_an_error(self):
         db = self.database({'m': 'one'})
         hidden = self.database({'a..b': ''}, name='hidden.db')

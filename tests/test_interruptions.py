@@ -18,13 +18,17 @@ def catches(pid, number):
 
 class InterruptionTest(TestCase):
     def interrupt(self, *words, by=signal.SIGINT):
-        """Runs a command, ends it as soon as it takes care of signals; returns its status and what it said."""
+        """Runs a command, ends it as soon as it takes care of signals; returns its status and what it said.
+
+        The signal is sent twice, as timeout(1) and some shells do.
+        """
         with subprocess.Popen([str(PYMODFS), *map(str, words)], env=environment(), text=True, start_new_session=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 wait_until(lambda: process.poll() is not None or catches(process.pid, by))
-                if process.poll() is None:
-                    os.kill(process.pid, by)
+                for _ in range(2):
+                    if process.poll() is None:
+                        os.kill(process.pid, by)
                 out, err = process.communicate(timeout=60)
             except BaseException:
                 process.kill()

@@ -132,7 +132,7 @@ static int fill_file(struct store *store, const char *file, store_progress_fn *f
 {
 	sqlite3 *from, *to = NULL;
 	int timeout = store->options.busy_timeout_ms;
-	int err = sqlite_connect(store->url, SQLITE_OPEN_READONLY, timeout, &from);
+	int err = sqlite_connect(store->url, SQLITE_OPEN_READWRITE, timeout, &from);
 	if (err)
 		return err;
 	int code = sqlite3_open_v2(file, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -184,7 +184,7 @@ int sqlite_check(struct store *store, int (*fn)(void *arg, const char *words), v
 	sqlite3 *handle;
 	int stop = 0;
 	int err = sqlite_connect(
-		store->url, SQLITE_OPEN_READONLY, store->options.busy_timeout_ms, &handle);
+		store->url, SQLITE_OPEN_READWRITE, store->options.busy_timeout_ms, &handle);
 	if (err)
 		return err;
 	int code = sqlite3_prepare_v2(handle, "PRAGMA integrity_check", -1, &statement, NULL);

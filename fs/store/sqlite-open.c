@@ -5,7 +5,8 @@
  * A database is input: the schema is not trusted (its triggers may call nothing but innocuous
  * functions), cell sizes are checked, nothing is mapped into memory, and the connection refuses to
  * damage the file by SQL. A connection is used by one thread at a time (SQLITE_OPEN_NOMUTEX); nothing here
- * takes a lock. No file is created unless SQLITE_OPEN_CREATE says so.
+ * takes a lock. No file is created unless SQLITE_OPEN_CREATE says so. Who only reads opens it for writing as well, since the last
+ * connection takes SQLite's files beside the database away only if it may write; `query_only` keeps it from changing anything.
  */
 #include "sqlite.h"
 
@@ -111,11 +112,10 @@ int sqlite_open(struct store *store, bool write, struct db **ret_db)
 	struct sqlite_db *db = calloc(1, sizeof(*db));
 	if (!db)
 		return store_fail(-ENOMEM, "out of memory");
-	int flags = store->options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
 	int err = check_same(store);
 	if (!err)
-		err = sqlite_connect(
-			store->url, flags, store->options.busy_timeout_ms, &db->handle);
+		err = sqlite_connect(store->url, SQLITE_OPEN_READWRITE,
+			store->options.busy_timeout_ms, &db->handle);
 	if (err) {
 		free(db);
 		return err;
@@ -232,8 +232,8 @@ int sqlite_read_setting(struct store *store, struct db_setting *ret_setting)
 	int err = resolve_path(store);
 	if (err)
 		return err;
-	int flags = store->options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-	err = sqlite_connect(store->url, flags, store->options.busy_timeout_ms, &handle);
+	err = sqlite_connect(
+		store->url, SQLITE_OPEN_READWRITE, store->options.busy_timeout_ms, &handle);
 	if (err == -EUCLEAN)
 		return store_fail(
 			err, "%s is not a database, or damaged: %s", store->url, store_error());

@@ -121,8 +121,8 @@ int sqlite_watch_create(struct store *store, struct store_watch **ret_watch)
 		store_fail(err, "out of memory");
 		goto destroy_watch;
 	}
-	int flags = store->options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-	err = sqlite_connect(store->url, flags, store->options.busy_timeout_ms, &watch->handle);
+	err = sqlite_connect(
+		store->url, SQLITE_OPEN_READWRITE, store->options.busy_timeout_ms, &watch->handle);
 	if (err)
 		goto destroy_watch;
 	int code = sqlite3_prepare_v2(
