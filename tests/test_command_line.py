@@ -50,6 +50,8 @@ class HelpTest(TestCase):
             self.assertGreater(len(pymodfs('help', topic).stdout.splitlines()), 1, topic)
 
     def test_help_on_nothing_is_refused_with_a_guess(self):
+        self.assertEqual(pymodfs('help', 'help').stdout, pymodfs('help').stdout)
+        self.assertIn('pymodhost --help', pymodfs('help', 'pymodhost').stdout)
         self.assert_refused('help', 'hystory', names='did you mean history?', status=2)
         self.assert_refused('help', 'log', 'x', names='one word', status=2)
 
@@ -88,6 +90,9 @@ class MistakeTest(TestCase):
         for words, meant in ((['lgo'], 'log'), (['statsu'], 'status'), (['dif'], 'diff'), (['annotat'], 'annotate')):
             self.assert_refused(*words, names=f'did you mean {meant}?', status=2)
         self.assert_refused('log', '--limti', db.path, names='did you mean --limit?', status=2)
+        for command, option, meant in (('export', '--force', '--overwrite'), ('import', '--overwrite', '--force')):
+            self.assert_refused(command, option, db.path, self.dir, names=f'did you mean {meant}?', status=2)
+        self.assert_refused('log', '--', '--quux', names='pymodfs init ./--quux')
         self.assert_refused('import', '--module-only=1', db.path, names='did you mean --modules-only?', status=2)
         self.assert_refused('mount', '-o', 'ro,alow_other', db.path, self.dir, names='did you mean allow_other?', status=2)
 

@@ -4,8 +4,11 @@ Changes are made as users make them: with the sqlite3 shell, by an import, throu
 """
 
 import json
+import os
+import shutil
 import sqlite3
 import unittest
+from pathlib import Path
 from random import Random
 
 from tests.support import PYMODFS, Database, TestCase, files_of, pymodfs, run
@@ -604,6 +607,24 @@ class HelpTest(TestCase):
             self.assert_refused(command, '--nonsense', names='--nonsense', status=2)
             self.assert_refused(command, self.dir / 'no.db', *(['x'] if command not in ('log', 'check') else []),
                                 names='no.db', status=2 if command == 'diff' else 1)
+
+    def test_names_are_shown_so_that_no_terminal_obeys_them(self):
+        db, tree = self.database(), self.dir / 'tree'
+        tree.mkdir()
+        names = {b'\x1b[31m.txt': r'\x1b[31m.txt', '\x9b1m.txt'.encode(): r'\xc2\x9b1m.txt', b'\xff\\.txt': r'\xff\.txt', 'é.txt'.encode(): 'é.txt'}
+        for name in names:
+            Path(os.fsdecode(os.fsencode(tree) + b'/' + name)).write_text('')
+        told = sorted(names.values())
+        self.assertEqual(sorted(line.split()[1] for line in pymodfs('import', '-v', db.path, tree).stdout.splitlines()[:-1]), told)
+        self.assertEqual(sorted(line.split()[-1] for line in pymodfs('log', db.path).stdout.splitlines()), told)
+        self.assertEqual(sorted(line.split()[1] for line in pymodfs('export', '-v', db.path, self.dir / 'out').stdout.splitlines()[:-1]), told)
+        self.assertEqual(pymodfs('show', db.path, '\x1b[31m', check=False).stderr, 'pymodfs show: there is no \\x1b[31m, and there never was\n')
+        in_json = {json.loads(line)['path'] for line in pymodfs('log', '--json', db.path).stdout.splitlines()}
+        self.assertEqual(in_json, {'\x1b[31m.txt', '\x9b1m.txt', r'\xff\x5c.txt', 'é.txt'})
+        shutil.rmtree(tree)
+        tree.mkdir()
+        found = pymodfs('diff', '--json', db.path, tree, check=False)
+        self.assertEqual({json.loads(line)['path'] for line in found.stdout.splitlines()}, in_json)
 
     def test_what_only_reads_leaves_nothing_beside_the_database(self):
         db = self.database({'m': 'one'})

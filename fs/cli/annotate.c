@@ -6,6 +6,7 @@
  * it is not part of a change. What is no longer kept is passed over; its lines count as made by the next version that is
  * there. One thread.
  */
+#include "../mount/json_bytes.h"
 #include "cli.h"
 #include "output.h"
 #include "past.h"
@@ -152,11 +153,10 @@ static int print_json(
 	const struct store_version *version, size_t number, const char *line, size_t size)
 {
 	json_t *text = json_stringn(line, size - (size && line[size - 1] == '\n'));
-	json_t *command = version->command ? json_string(version->command) : json_null();
 	json_t *json = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "line", (json_int_t)number,
 		"version", (json_int_t)version->id, "time", (json_int_t)version->time, "uid",
 		version->uid < 0 ? json_null() : json_integer((json_int_t)version->uid), "program",
-		command ? command : json_null(), "text", text ? text : json_null());
+		json_text(version->command), "text", text ? text : json_null());
 	if (!json)
 		return cli_fail("out of memory");
 	json_dumpf(json, stdout, 0);

@@ -7,8 +7,11 @@
  * note is what may well be meant: a package without an __init__ is a namespace package. The tree is walked in one snapshot.
  * One thread.
  */
+#include "../mount/json_bytes.h"
+#include "../store/escape.h"
 #include "cli.h"
 #include "compile.h"
+#include "output.h"
 #include "waiting.h"
 
 #include <errno.h>
@@ -31,20 +34,17 @@ struct check {
 static void print_text(const char *what, const char *name, size_t size, const char *words)
 {
 	printf("%s: ", what);
-	for (size_t i = 0; i < size; i++)
-		if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
-			printf("\\x%02x", (unsigned char)name[i]);
-		else
-			putchar(name[i]);
-	printf("%s%s\n", size ? ": " : "", words);
+	escape_print(stdout, name, size);
+	fputs(size ? ": " : "", stdout);
+	output_name(words);
+	putchar('\n');
 }
 
 static int print_json(
 	const char *what, const char *kind, const char *name, size_t size, const char *words)
 {
-	json_t *text = name ? json_stringn(name, size) : json_null();
-	json_t *line = json_pack("{s:s, s:s, s:o, s:s}", "level", what, "kind", kind, "name",
-		text ? text : json_null(), "message", words);
+	json_t *line = json_pack("{s:s, s:s, s:o, s:o}", "level", what, "kind", kind, "name",
+		name ? json_bytes(name, size, SIZE_MAX) : json_null(), "message", json_text(words));
 	if (!line)
 		return -ENOMEM;
 	int failed = json_dumpf(line, stdout, 0) || putchar('\n') == EOF;

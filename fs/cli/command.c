@@ -159,6 +159,18 @@ static const struct cli_option *find_option(const struct cli_command *command, i
 	return NULL;
 }
 
+/* What is called otherwise elsewhere. */
+static const char *find_synonym(const char *name, const char *const *names, size_t n)
+{
+	static const char *const synonyms[][2] = {
+		{"force", "overwrite"}, {"overwrite", "force"}, {"force", "lazy"}};
+	for (size_t i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++)
+		for (size_t j = 0; j < n && !strcmp(name, synonyms[i][0]); j++)
+			if (!strcmp(names[j], synonyms[i][1]))
+				return names[j];
+	return NULL;
+}
+
 static int refuse_unknown(const struct cli_command *command, const char *word)
 {
 	const char *names[OPTIONS_MAX];
@@ -170,7 +182,9 @@ static int refuse_unknown(const struct cli_command *command, const char *word)
 	name[strcspn(name, "=")] = '\0';
 	while ((option = cli_option_at(command, n)))
 		names[n++] = option->name;
-	const char *near = cli_nearest(name, names, n);
+	const char *near = find_synonym(name, names, n);
+	if (!near)
+		near = cli_nearest(name, names, n);
 	free(name);
 	if (near)
 		return cli_usage("unknown option %s; did you mean --%s?", word, near);

@@ -6,6 +6,7 @@
  * Either two contents are compared, or two trees (filelist.h), file by file. The pager starts with the first difference; until
  * then there may be a bar. One thread.
  */
+#include "../mount/json_bytes.h"
 #include "cli.h"
 #include "output.h"
 #include "past.h"
@@ -56,15 +57,16 @@ static int print_json(struct diff *diff, const char *path, const struct side *ol
 	if (!binary && text_count(old->data ? old->data : "", old->size, new->data ? new->data : "",
 			       new->size, &added, &removed))
 		return cli_fail("out of memory");
-	json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "path", path, "change",
-		!old->data   ? "added"
-		: !new->data ? "removed"
-			     : "changed",
-		"old", old->label, "new", new->label, "added",
-		binary ? json_null() : json_integer((json_int_t)added), "removed",
-		binary ? json_null() : json_integer((json_int_t)removed));
+	json_t *line =
+		json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "path", json_text(path), "change",
+			!old->data   ? "added"
+			: !new->data ? "removed"
+				     : "changed",
+			"old", json_text(old->label), "new", json_text(new->label), "added",
+			binary ? json_null() : json_integer((json_int_t)added), "removed",
+			binary ? json_null() : json_integer((json_int_t)removed));
 	if (!line)
-		return cli_fail("%s: the name is not UTF-8", path);
+		return cli_fail("out of memory");
 	json_dumpf(line, stdout, 0);
 	putchar('\n');
 	json_decref(line);
@@ -81,7 +83,7 @@ static void print_brief(const char *path, const struct side *old, const struct s
 		added     ? "added  "
 		: removed ? "removed"
 			  : "changed");
-	output_text(path, strlen(path));
+	output_name(path);
 	printf("%s\n", output_plain());
 }
 

@@ -7,6 +7,7 @@
  */
 #include "export.h"
 
+#include "../store/escape.h"
 #include "cli.h"
 #include "interrupt.h"
 #include "mounts.h"
@@ -119,11 +120,7 @@ static int name_hidden(void *arg, const char *name, size_t size)
 {
 	((struct export *)arg)->hidden++;
 	fputs("pymodfs export: not a path, left out: ", stderr);
-	for (size_t i = 0; i < size; i++)
-		if ((unsigned char)name[i] < ' ')
-			fprintf(stderr, "\\x%02x", (unsigned char)name[i]);
-		else
-			fputc(name[i], stderr);
+	escape_print(stderr, name, size);
 	fputc('\n', stderr);
 	return 0;
 }

@@ -60,6 +60,14 @@ const struct cli_topic cli_topics[] = {
 		"  TERM                  dumb: no colours\n"
 		"  TZ                    the time zone of times that are printed and read\n"
 		"  PGHOST, PGUSER, ...   as for all programs that use PostgreSQL's libpq\n"},
+	{"pymodhost", "the program that runs modules and keeps them up to date",
+		"pymodhost is a program of its own: it runs a program whose modules are in a "
+		"mount, "
+		"or in any directory,\n"
+		"and takes up every change of them while it runs.\n\n"
+		"  pymodhost --path MNT -m MODULE     runs a module of a mount\n"
+		"  pymodhost --help                   tells its options\n"
+		"  man pymodhost                      tells more\n"},
 	{0},
 };
 

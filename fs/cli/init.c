@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "init.h"
 #include "mounts.h"
+#include "output.h"
 #include "store.h"
 #include "waiting.h"
 
@@ -22,8 +23,10 @@ static const struct cli_option options[] = {
 static int report(const char *url, const struct store_init_options *init, bool fresh)
 {
 	char *shown = store_shown_url(url);
-	printf("%s is %s: table %s\n", shown ? shown : "the database",
-		fresh ? "ready" : "set up already", init->table ? init->table : "module");
+	output_name(shown ? shown : "the database");
+	printf(" is %s: table ", fresh ? "ready" : "set up already");
+	output_name(init->table ? init->table : "module");
+	putchar('\n');
 	free(shown);
 	return 0;
 }

@@ -5,6 +5,7 @@
  * A rename is a delete and an insert in the feed, and one line here: the insert is told, the delete it was made of is passed
  * over when its turn comes. One thread.
  */
+#include "../mount/json_bytes.h"
 #include "cli.h"
 #include "output.h"
 #include "past.h"
@@ -119,7 +120,7 @@ static int count_lines(struct log *log, struct line *line)
 
 static void print_padded(const char *text, int width)
 {
-	output_text(text, strlen(text));
+	output_name(text);
 	printf("%*s", (int)strlen(text) < width ? width - (int)strlen(text) : 0, "");
 }
 
@@ -153,16 +154,16 @@ static void print_name(const struct line *line)
 	const struct store_event *event = line->event;
 	const char *name = event->module ? event->module : event->path;
 	if (line->other && event->op == STORE_INSERT) {
-		output_text(line->other, strlen(line->other));
+		output_name(line->other);
 		printf(" -> ");
 		name = event->path;
 	} else if (line->other) {
 		name = event->path;
 	}
-	output_text(name, strlen(name));
+	output_name(name);
 	if (line->other && event->op == STORE_DELETE) {
 		printf(" -> ");
-		output_text(line->other, strlen(line->other));
+		output_name(line->other);
 	}
 	putchar('\n');
 }
@@ -188,12 +189,6 @@ static int print_line(const struct line *line)
 	return ferror(stdout) ? -EIO : 0;
 }
 
-static json_t *text_or_null(const char *text)
-{
-	json_t *json = text ? json_string(text) : json_null();
-	return json ? json : json_null(); /* not UTF-8 */
-}
-
 static json_t *number_or_null(bool known, int64_t number)
 {
 	return known ? json_integer((json_int_t)number) : json_null();
@@ -207,14 +202,14 @@ static int print_json(const struct line *line)
 	json_t *json = json_pack(
 		"{s:I, s:s, s:o, s:o, s:I, s:o, s:o, s:I, s:b, s:I, s:o, s:o, s:o, s:o, s:o}",
 		"version", (json_int_t)event->version, "event", line->what, "module",
-		text_or_null(event->module), "path", text_or_null(event->path), "size",
+		json_text(event->module), "path", json_text(event->path), "size",
 		(json_int_t)event->size, "added",
 		number_or_null(line->counted, (int64_t)line->added), "removed",
 		number_or_null(line->counted, (int64_t)line->removed), "time",
 		(json_int_t)event->time, "kept", (int)event->kept, "change",
 		(json_int_t)event->change, "uid", number_or_null(event->uid >= 0, event->uid),
 		"pid", number_or_null(event->pid >= 0, event->pid), "program",
-		text_or_null(event->command), "from", text_or_null(from), "to", text_or_null(to));
+		json_text(event->command), "from", json_text(from), "to", json_text(to));
 	if (!json)
 		return -ENOMEM;
 	int failed = json_dumpf(json, stdout, 0) || putchar('\n') == EOF;

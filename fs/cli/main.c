@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* pymodfs: picks the subcommand. Each one is a file of its own; what they have in common is in command.c. */
+#include "../store/escape.h"
 #include "cli.h"
 #include "interrupt.h"
 #include "output.h"
 #include "progress.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct cli_command *const cli_commands[] = {
 	&cmd_init,
@@ -38,7 +42,11 @@ __attribute__((format(printf, 1, 0))) static void say(const char *format, va_lis
 	fflush(stdout);
 	progress_hide();
 	fprintf(stderr, "pymodfs%s%s: ", current ? " " : "", current ? current : "");
-	vfprintf(stderr, format, args);
+	char *text;
+	if (vasprintf(&text, format, args) < 0)
+		return;
+	escape_print(stderr, text, strlen(text));
+	free(text);
 }
 
 int cli_fail(const char *format, ...)
@@ -134,8 +142,20 @@ static int run_command(int argc, char **argv)
 	return finish(command, cli_run_command(command, argc, argv));
 }
 
+/*
+ * What was closed stays no place to read from or write to, but the next file that is opened, a database or /dev/fuse, must not
+ * take its number.
+ */
+static void keep_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
+	keep_standard_files();
 	if (argc && cli_is_mount_helper(argv[0])) {
 		current = cmd_mount.name;
 		return cli_mount_helper(argc, argv);
@@ -143,11 +163,12 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return print_help(stderr);
 	if (!strcmp(argv[1], "--complete"))
-		return cli_complete(argc - 2, argv + 2);
+		return finish(NULL, cli_complete(argc - 2, argv + 2));
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
 		return finish(NULL, puts("pymodfs " PYMODFS_VERSION) < 0);
 	bool help = !strcmp(argv[1], "help");
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || (help && argc == 2))
+	bool of_help = help && (argc == 2 || (argc == 3 && !strcmp(argv[2], "help")));
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || of_help)
 		return finish(NULL, print_help(stdout));
 	return help ? finish(NULL, cli_help(argc - 2, argv + 2)) : run_command(argc - 1, argv + 1);
 }

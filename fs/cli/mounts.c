@@ -2,6 +2,7 @@
 /* Asks the kernel's table where mounts are, and a mount's .pymodfs of which database it is. No state. */
 #include "mounts.h"
 
+#include "../mount/json_bytes.h"
 #include "../mount/mountpoint.h"
 #include "cli.h"
 
@@ -49,9 +50,9 @@ static int find_device(const char *path, dev_t *ret_device)
 
 static bool is_of(const char *mountpoint, const char *database)
 {
-	json_t *status = mounts_read_status(mountpoint);
-	const char *store = json_string_value(json_object_get(status, "store"));
-	bool is = store && !strcmp(store, database);
+	json_t *status = mounts_read_status(mountpoint), *name = json_text(database);
+	bool is = json_equal(json_object_get(status, "store"), name);
+	json_decref(name);
 	json_decref(status);
 	return is;
 }

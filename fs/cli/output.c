@@ -6,6 +6,8 @@
  */
 #include "output.h"
 
+#include "../store/escape.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -61,13 +63,9 @@ const char *output_plain(void)
 	return is_colored() ? "\033[0m" : "";
 }
 
-void output_text(const char *text, size_t size)
+void output_name(const char *name)
 {
-	for (size_t i = 0; i < size; i++)
-		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-			printf("\\x%02x", (unsigned char)text[i]);
-		else
-			putchar(text[i]);
+	escape_print(stdout, name, strlen(name));
 }
 
 /* ---- the pager ---- */

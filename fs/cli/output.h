@@ -32,7 +32,7 @@ enum output_style { STYLE_HEAD, STYLE_PLACE, STYLE_OLD, STYLE_NEW, STYLE_DIM, ST
 const char *output_style(enum output_style style);
 const char *output_plain(void);
 
-/* Prints bytes of a name or a program; what a terminal must not see is written \xNN. */
-void output_text(const char *text, size_t size);
+/* Prints a name, which somebody else may have chosen, as escape_print() does. */
+void output_name(const char *name);
 
 #endif

@@ -6,6 +6,7 @@
  * restored the same way.
  */
 #include "cli.h"
+#include "output.h"
 #include "past.h"
 #include "restore.h"
 #include "writing.h"
@@ -131,16 +132,19 @@ struct restore {
 static int report(
 	const struct restore *restore, const struct past_name *name, int64_t version, int64_t new)
 {
-	if (restore->json)
+	if (restore->json) {
 		printf("{\"version\": %lld, \"new_version\": %lld, \"dry_run\": %s}\n",
 			(long long)version, (long long)new, restore->dry_run ? "true" : "false");
-	else if (new && restore->dry_run)
-		printf("%s would be as in version %lld again\n", name->path, (long long)version);
+		return 0;
+	}
+	output_name(name->path);
+	if (new && restore->dry_run)
+		printf(" would be as in version %lld again\n", (long long)version);
 	else if (new)
-		printf("%s is as in version %lld again; that is version %lld\n", name->path,
-			(long long)version, (long long)new);
+		printf(" is as in version %lld again; that is version %lld\n", (long long)version,
+			(long long)new);
 	else
-		printf("%s is as in version %lld already\n", name->path, (long long)version);
+		printf(" is as in version %lld already\n", (long long)version);
 	return 0;
 }
 

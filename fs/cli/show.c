@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pymodfs show: a module as it is or was, byte for byte. */
+#include "../mount/json_bytes.h"
 #include "cli.h"
 #include "past.h"
 
@@ -27,12 +28,6 @@ struct description {
 	json_t *json; /* NULL: not found yet */
 };
 
-static json_t *text_or_null(const char *text)
-{
-	json_t *json = text ? json_string(text) : NULL;
-	return json ? json : json_null();
-}
-
 static json_t *number_or_null(int64_t number)
 {
 	return number < 0 ? json_null() : json_integer((json_int_t)number);
@@ -44,11 +39,11 @@ static int describe(void *arg, const struct store_version *version)
 	if (version->id != description->wanted)
 		return 0;
 	description->json = json_pack("{s:I, s:o, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "version",
-		(json_int_t)version->id, "path", text_or_null(version->path), "size",
+		(json_int_t)version->id, "path", json_text(version->path), "size",
 		(json_int_t)version->size, "mtime", (json_int_t)version->mtime, "time",
 		(json_int_t)version->time, "current", (int)version->current, "uid",
 		number_or_null(version->uid), "pid", number_or_null(version->pid), "program",
-		text_or_null(version->command));
+		json_text(version->command));
 	return 1;
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* pymodfs status: what a mount says of itself, or what is in a database. */
+#include "../mount/json_bytes.h"
 #include "../mount/mountpoint.h"
 #include "cli.h"
 #include "mounts.h"
+#include "output.h"
 #include "store.h"
 
 #include <errno.h>
@@ -29,12 +31,13 @@ static const struct cli_option options[] = {
 static json_t *database_status(
 	struct store *store, const struct store_counts *counts, int64_t change)
 {
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "store",
-		store_url(store), "table", store_table(store), "uuid", store_uuid(store), "modules",
-		(json_int_t)counts->modules, "files", (json_int_t)counts->files, "links",
-		(json_int_t)counts->links, "directories", (json_int_t)counts->dirs, "hidden",
-		(json_int_t)counts->hidden, "versions", (json_int_t)counts->versions, "changes",
-		(json_int_t)counts->changes, "last_change", (json_int_t)change);
+	return json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "store",
+		json_text(store_url(store)), "table", json_text(store_table(store)), "uuid",
+		store_uuid(store), "modules", (json_int_t)counts->modules, "files",
+		(json_int_t)counts->files, "links", (json_int_t)counts->links, "directories",
+		(json_int_t)counts->dirs, "hidden", (json_int_t)counts->hidden, "versions",
+		(json_int_t)counts->versions, "changes", (json_int_t)counts->changes, "last_change",
+		(json_int_t)change);
 }
 
 static int read_database(const char *url, json_t **ret_status)
@@ -75,7 +78,9 @@ static void print_object(const json_t *object, int indent)
 		}
 		char *text = json_is_string(value) ? strdup(json_string_value(value))
 						   : json_dumps(value, JSON_ENCODE_ANY);
-		printf("%*s%-*s  %s\n", indent, "", 16 - indent, key, text ? text : "?");
+		printf("%*s%-*s  ", indent, "", 16 - indent, key);
+		output_name(text ? text : "?");
+		putchar('\n');
 		free(text);
 	}
 }

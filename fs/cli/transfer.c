@@ -2,6 +2,7 @@
 /* No state. */
 #include "transfer.h"
 
+#include "output.h"
 #include "progress.h"
 
 void transfer_tell(const struct transfer *transfer, const char *what, const char *path)
@@ -9,5 +10,7 @@ void transfer_tell(const struct transfer *transfer, const char *what, const char
 	if (transfer->json || (!transfer->verbose && !transfer->dry_run))
 		return;
 	progress_hide();
-	printf("%-8s %s\n", what, path);
+	printf("%-8s ", what);
+	output_name(path);
+	putchar('\n');
 }

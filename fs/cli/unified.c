@@ -80,7 +80,7 @@ static void print_names(const char *old_name, const char *new_name)
 	const char *names[] = {old_name, new_name};
 	for (int i = 0; i < 2; i++) {
 		printf("%s%s ", output_style(STYLE_HEAD), i ? "+++" : "---");
-		output_text(names[i], strlen(names[i]));
+		output_name(names[i]);
 		printf("%s\n", output_plain());
 	}
 }
@@ -92,7 +92,11 @@ int text_print_diff(
 	struct text_change *changes;
 	size_t n;
 	if (text_is_binary(old) || text_is_binary(new)) {
-		printf("Binary files %s and %s differ\n", old_name, new_name);
+		fputs("Binary files ", stdout);
+		output_name(old_name);
+		fputs(" and ", stdout);
+		output_name(new_name);
+		fputs(" differ\n", stdout);
 		return 0;
 	}
 	int err = text_compare(old, new, &changes, &n);

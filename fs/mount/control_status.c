@@ -3,11 +3,11 @@
  * control_status.c - the files `generation` and `status`.
  */
 #include "control.h"
+#include "json_bytes.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,37 +23,6 @@ int control_print_generation(struct control *control, char **ret_text, size_t *r
 		return -ENOMEM;
 	*ret_size = (size_t)size;
 	return 0;
-}
-
-/* Any bytes as a JSON string, at most limit of them: \xNN for what is not UTF-8 or can't be seen. */
-static json_t *json_bytes(const char *data, size_t size, size_t limit)
-{
-	bool cut = size > limit;
-	json_t *plain = cut || memchr(data, '\0', size) ? NULL : json_stringn(data, size);
-	if (plain)
-		return plain;
-	if (cut)
-		size = limit;
-	char *text = malloc(4 * size + 4), *to = text;
-	if (!text)
-		return NULL;
-	for (size_t i = 0; i < size; i++) {
-		unsigned char byte = (unsigned char)data[i];
-		if (byte >= 0x20 && byte < 0x7f && byte != '\\')
-			*to++ = (char)byte;
-		else
-			to += sprintf(to, "\\x%02x", byte);
-	}
-	if (cut)
-		to = stpcpy(to, "...");
-	json_t *json = json_stringn(text, (size_t)(to - text));
-	free(text);
-	return json;
-}
-
-static json_t *json_path(const char *path)
-{
-	return json_bytes(path, strlen(path), PATH_MAX);
 }
 
 static int add_hidden(void *arg, const char *name, size_t size)
@@ -128,7 +97,7 @@ static json_t *json_last_error(void)
 {
 	char line[LOG_LINE_SIZE];
 	log_get_last_error(line);
-	return *line ? json_bytes(line, strlen(line), sizeof(line)) : json_null();
+	return json_text(*line ? line : NULL);
 }
 
 /* null: off. */
@@ -146,9 +115,9 @@ static json_t *json_status(
 {
 	struct mount *mount = control->mount;
 	return json_pack("{s:s,s:o,s:o,s:s,s:I,s:o,s:b,s:b,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "pymodfs",
-		PYMODFS_VERSION, "store", json_path(store_url(mount->store)), "table",
-		json_path(store_table(mount->store)), "uuid", store_uuid(mount->store), "pid",
-		(json_int_t)getpid(), "mountpoint", json_path(mount->mountpoint), "read_only",
+		PYMODFS_VERSION, "store", json_text(store_url(mount->store)), "table",
+		json_text(store_table(mount->store)), "uuid", store_uuid(mount->store), "pid",
+		(json_int_t)getpid(), "mountpoint", json_text(mount->mountpoint), "read_only",
 		(int)mount->read_only, "allow_other", (int)mount->allow_other, "generation",
 		(json_int_t)feed_generation(mount->feed), "counts", json_counts(counts), "hidden",
 		json_hidden(counts, names), "caches", json_caches(control), "echo",

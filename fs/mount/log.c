@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../store/escape.h"
+
 static atomic_bool to_syslog;
 static atomic_int threshold = LOG_INFO;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -116,24 +118,22 @@ static void log_line(int level, const char *line)
 		write_line(level, line);
 }
 
-/* A line of the log is one line: libfuse ends its lines itself, and a server's message may have several. */
-static void make_one_line(char *line)
+/* A line of the log is one line: libfuse ends its lines itself. */
+static void end_line(char *line)
 {
 	size_t n = strlen(line);
 	while (n > 0 && line[n - 1] == '\n')
 		line[--n] = '\0';
-	for (; *line; line++)
-		if (*line == '\n' || *line == '\t')
-			*line = ' ';
 }
 
 static void log_va(int level, const char *format, va_list args)
 {
-	char line[LOG_LINE_SIZE];
+	char text[LOG_LINE_SIZE], line[LOG_LINE_SIZE];
 	if (level > atomic_load(&threshold))
 		return;
-	vsnprintf(line, sizeof(line), format, args);
-	make_one_line(line);
+	vsnprintf(text, sizeof(text), format, args);
+	end_line(text);
+	escape_copy(line, sizeof(line), text);
 	log_line(level, line);
 }
 

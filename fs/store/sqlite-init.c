@@ -324,7 +324,10 @@ static int open_file(struct init *init)
 	int err = sqlite_connect(
 		init->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, BUSY_MS, &init->handle);
 	if (err == -EUCLEAN)
-		return store_fail(err, "%s is not a database; nothing was changed", init->path);
+		return store_fail(err,
+			"%s is not an SQLite database, or a damaged one; nothing was changed: name "
+			"another file, or go back to a backup",
+			init->path);
 	if (err && init->fresh)
 		return fail_to_make(init->path, err);
 	if (err)

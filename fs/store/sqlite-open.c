@@ -206,8 +206,8 @@ static int resolve_path(struct store *store)
 		return store_fail(-ENOENT,
 			"%s: of databases on a server only postgresql://... is known", store->url);
 	if (!path && errno == ENOENT)
-		return store_fail(-ENOENT, "no such database: %s; make one with: pymodfs init %s",
-			store->url, store->url);
+		return store_fail(-ENOENT, "no such database: %s; make one with: pymodfs init %s%s",
+			store->url, store->url[0] == '-' ? "./" : "", store->url);
 	if (!path)
 		return store_fail(-errno, "%s: %s", store->url, strerror(errno));
 	bool there = stat(path, &st) == 0;

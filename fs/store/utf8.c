@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decides whether bytes may be stored as text. The ranges are those of table 3-7 of the Unicode
+ * Decides whether bytes are text. The ranges are those of table 3-7 of the Unicode
  * standard (well-formed UTF-8 byte sequences). No state, any thread.
  */
 #include "utf8.h"
@@ -8,8 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The length of the well-formed sequence at p, 0 when there is none. left is at least 1. */
-static size_t sequence_length(const unsigned char *p, size_t left)
+size_t utf8_sequence_length(const unsigned char *p, size_t left)
 {
 	unsigned char low = 0x80, high = 0xbf;
 	size_t length;
@@ -56,7 +55,7 @@ bool utf8_is_text(const void *data, size_t size)
 			p += 8;
 			continue;
 		}
-		size_t length = sequence_length(p, (size_t)(end - p));
+		size_t length = utf8_sequence_length(p, (size_t)(end - p));
 		if (!length)
 			return false;
 		p += length;
