@@ -333,6 +333,15 @@ class TwoWayTest(TestCase):
         self.assertFalse((self.dir / 'other').exists())
         self.assertEqual((self.db.rows(), (self.out / '.pymodfs-export').read_text()), (before, record))
 
+    def test_a_time_before_1970_goes_both_ways(self):
+        tree, moment = self.dir / 'tree', -1_500_000_000
+        tree.mkdir()
+        (tree / 'old.py').write_text('')
+        os.utime(tree / 'old.py', ns=(moment, moment))
+        pymodfs('import', self.db.path, tree)
+        pymodfs('export', self.db.path, self.dir / 'new')
+        self.assertEqual((self.dir / 'new/old.py').stat().st_mtime_ns, moment)
+
     def test_a_record_of_another_database_counts_for_nothing(self):
         other = self.database({'a': 'other'}, name='other.db')
         self.assertIn('--overwrite', pymodfs('export', other.path, self.out, check=False).stderr)

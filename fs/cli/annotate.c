@@ -18,7 +18,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct annotate {
 	bool json; /* option */
@@ -135,15 +134,12 @@ static int find_makers(struct annotate *annotate, struct store_reader *reader, s
 static void print_line(const struct store_version *version, const char *line, size_t size)
 {
 	const struct passwd *user = version->uid >= 0 ? getpwuid((uid_t)version->uid) : NULL;
-	char when[64] = "?", uid[32];
-	time_t seconds = version->time / 1000000000;
-	struct tm tm;
-	if (localtime_r(&seconds, &tm))
-		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+	char uid[32];
 	snprintf(uid, sizeof(uid), version->uid < 0 ? "SQL" : "%lld", (long long)version->uid);
 	const char *who = user ? user->pw_name : uid;
 	printf("%s%8lld%s  %s%s  %-12.32s%s| ", output_style(STYLE_WARN), (long long)version->id,
-		output_plain(), output_style(STYLE_DIM), when, who, output_plain());
+		output_plain(), output_style(STYLE_DIM), output_time(version->time).text, who,
+		output_plain());
 	fwrite(line, 1, size, stdout);
 	if (!size || line[size - 1] != '\n')
 		putchar('\n');

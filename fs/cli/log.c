@@ -17,7 +17,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uthash.h>
 
 #define END_OF_LOG 1
@@ -171,17 +170,14 @@ static void print_name(const struct line *line)
 static int print_line(const struct line *line)
 {
 	const struct store_event *event = line->event;
-	char version[32], generation[32] = "", when[64] = "?";
-	time_t seconds = event->time / 1000000000;
-	struct tm tm;
+	char version[32], generation[32] = "";
 	snprintf(version, sizeof(version), event->kept ? "%lld" : "(%lld)",
 		(long long)event->version);
 	if (event->change)
 		snprintf(generation, sizeof(generation), "%lld", (long long)event->change);
-	if (localtime_r(&seconds, &tm))
-		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 	printf("%s%8s%s %10s  %s%s%s  %-7s ", output_style(STYLE_WARN), version, output_plain(),
-		generation, output_style(STYLE_DIM), when, output_plain(), line->what);
+		generation, output_style(STYLE_DIM), output_time(event->time).text, output_plain(),
+		line->what);
 	print_counts(line);
 	print_who(event);
 	fputs("  ", stdout);

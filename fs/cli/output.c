@@ -6,6 +6,7 @@
  */
 #include "output.h"
 
+#include "../store/clock.h"
 #include "../store/escape.h"
 
 #include <errno.h>
@@ -61,6 +62,16 @@ const char *output_style(enum output_style style)
 const char *output_plain(void)
 {
 	return is_colored() ? "\033[0m" : "";
+}
+
+struct output_time output_time(int64_t ns)
+{
+	struct output_time result = {.text = "?"};
+	time_t seconds = clock_split(ns).tv_sec;
+	struct tm tm;
+	if (localtime_r(&seconds, &tm))
+		strftime(result.text, sizeof(result.text), "%Y-%m-%d %H:%M:%S", &tm);
+	return result;
 }
 
 void output_name(const char *name)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum output_color { OUTPUT_AUTO, OUTPUT_ALWAYS, OUTPUT_NEVER };
 
@@ -31,6 +32,12 @@ enum output_style { STYLE_HEAD, STYLE_PLACE, STYLE_OLD, STYLE_NEW, STYLE_DIM, ST
 /* What begins and ends a style on stdout; "" without colours. */
 const char *output_style(enum output_style style);
 const char *output_plain(void);
+
+/* A moment in local time, as a column has it: 2026-11-25 17:30:05; "?" where the system knows none. */
+struct output_time {
+	char text[64];
+};
+struct output_time output_time(int64_t ns);
 
 /* Prints a name, which somebody else may have chosen, as escape_print() does. */
 void output_name(const char *name);

@@ -77,10 +77,7 @@ static int write_all(int fd, const char *data, size_t size)
 
 static int set_attributes(int fd, const struct store_node *node, mode_t umask)
 {
-	const struct timespec times[2] = {
-		{.tv_sec = node->mtime / 1000000000, .tv_nsec = node->mtime % 1000000000},
-		{.tv_sec = node->mtime / 1000000000, .tv_nsec = node->mtime % 1000000000},
-	};
+	const struct timespec mtime = clock_split(node->mtime), times[2] = {mtime, mtime};
 	mode_t mode = node->mode >= 0 ? (mode_t)node->mode & 0777 : 0666 & ~umask;
 	if (fchmod(fd, mode) || futimens(fd, times))
 		return -errno;

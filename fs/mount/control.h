@@ -111,6 +111,8 @@ int control_history_list(
 
 /* (control_list.c) */
 int control_listing_add(struct control_listing *listing, const char *name, mode_t type);
+/* Likewise a name that the database has; one that can't be a file's is left out: the kernel would refuse the whole listing. */
+int control_listing_add_name(struct control_listing *listing, const char *name, mode_t type);
 void control_listing_clear(struct control_listing *listing);
 void control_readdir(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);

@@ -88,8 +88,7 @@ static int add_entry(void *arg, const struct store_entry *entry)
 		type = S_IFDIR;
 	else if (entry->node.kind == STORE_LINK)
 		type = S_IFLNK;
-	/* The kernel refuses a listing with a name that can't be one. */
-	return store_check_name(entry->name) ? 0 : control_listing_add(arg, entry->name, type);
+	return control_listing_add_name(arg, entry->name, type);
 }
 
 int control_at_list(

@@ -183,13 +183,12 @@ static int add_name(void *arg, const char *text)
 		free(name);
 		return -ENOMEM;
 	}
-	return control_listing_add(names->listing, text, S_IFDIR);
+	return control_listing_add_name(names->listing, text, S_IFDIR);
 }
 
 static int add_entry(void *arg, const struct store_entry *entry)
 {
-	/* The kernel refuses a listing with a name that can't be one. */
-	return store_check_name(entry->name) ? 0 : add_name(arg, entry->name);
+	return add_name(arg, entry->name);
 }
 
 static int list_names(struct store_reader *reader, const char *path, struct names *names)

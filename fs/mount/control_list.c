@@ -38,6 +38,11 @@ int control_listing_add(struct control_listing *listing, const char *name, mode_
 	return 0;
 }
 
+int control_listing_add_name(struct control_listing *listing, const char *name, mode_t type)
+{
+	return store_check_name(name) ? 0 : control_listing_add(listing, name, type);
+}
+
 static int list_root(struct control_listing *listing)
 {
 	static const struct {
