@@ -43,8 +43,11 @@ static void print_text(const char *what, const char *name, size_t size, const ch
 static int print_json(
 	const char *what, const char *kind, const char *name, size_t size, const char *words)
 {
-	json_t *line = json_pack("{s:s, s:s, s:o, s:o}", "level", what, "kind", kind, "name",
-		name ? json_bytes(name, size, SIZE_MAX) : json_null(), "message", json_text(words));
+	json_t *text = name ? json_stringn(name, size) : json_null();
+	if (!text)
+		text = json_bytes(name, size, SIZE_MAX);
+	json_t *line = json_pack("{s:s, s:s, s:o, s:o}", "level", what, "kind", kind, "name", text,
+		"message", json_text(words));
 	if (!line)
 		return -ENOMEM;
 	int failed = json_dumpf(line, stdout, 0) || putchar('\n') == EOF;
