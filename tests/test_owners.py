@@ -26,16 +26,17 @@ class OwnersCase(TestCase):
         """The command, as it is to be run."""
         return command
 
-    def user_command(self, uid, code, *args):
-        """Runs Python code as another user, without further groups; prints the name of the error that ends it."""
-        command = ('setpriv', f'--reuid={uid}', f'--regid={uid}', '--clear-groups', PYTHON, '-c',
+    def user_command(self, uid, code, *args, groups=()):
+        """Runs Python code as another user, without further groups but these; prints the name of the error that ends it."""
+        further = '--groups=' + ','.join(map(str, groups)) if groups else '--clear-groups'
+        command = ('setpriv', f'--reuid={uid}', f'--regid={uid}', further, PYTHON, '-c',
                    f'import errno, os, sys\ntry:\n    top = sys.argv[1]\n    {code}\n'
                    'except OSError as error:\n    print(errno.errorcode[error.errno])')
         return self.inside(*command, *args)
 
-    def as_user(self, uid, code, *args):
+    def as_user(self, uid, code, *args, **more):
         """Does that, and returns what it printed."""
-        result = run(*self.user_command(uid, code, *args), env=environment(PYTHONDONTWRITEBYTECODE=1), cwd='/')
+        result = run(*self.user_command(uid, code, *args, **more), env=environment(PYTHONDONTWRITEBYTECODE=1), cwd='/')
         return result.stdout.strip()
 
     def try_all(self, uid, top, calls):
@@ -135,6 +136,19 @@ class AllowOtherTest(OwnersCase):
                 anna.stdin.close()
                 self.assertEqual(anna.wait(), 0)
                 self.assertEqual(new.read_text(), 'KEY = 2\n' if outcome == 'saved' else 'KEY = 1\n')
+
+    def test_who_comes_to_two_such_files_is_judged_by_all_his_groups(self):
+        os.chmod(self.p, 0o777)
+        making = ('os.umask(0); fd = [os.open(f"{top}/" + name, os.O_CREAT | os.O_WRONLY, mode) for name, mode in '
+                  '(("kept.py", 0o600), ("shared.py", 0o660))]; print("writing", flush=True); sys.stdin.read()')
+        joining = ('exec("try:\\n os.open(top + \'/kept.py\', os.O_CREAT | os.O_RDWR)\\nexcept PermissionError: print(\'kept\')"); '
+                   'os.close(os.open(f"{top}/shared.py", os.O_CREAT | os.O_RDWR)); print("shared")')
+        with Process(*self.user_command(ANNA, making, self.p), stdin=subprocess.PIPE) as anna:
+            anna.wait_output('writing')
+            self.assertEqual(self.as_user(BERT, joining, self.p, groups=(BERT, ANNA)).split(), ['kept', 'shared'])
+            self.assertEqual(self.as_user(BERT, joining, self.p, groups=(BERT, NOBODY)).split(), ['kept', 'EACCES'])
+            anna.stdin.close()
+            anna.wait()
 
     def test_what_is_hidden_stays_hidden_in_the_history(self):
         (self.p / 'a.py').write_text('SECRET = 2\n')

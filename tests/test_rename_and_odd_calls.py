@@ -385,6 +385,24 @@ class BackupTest(OddCase):
             return modes + [(top / name).stat().st_mode for name in ('a.py', 'a.py~', 'b.py', 'b.py~')]
         self.backup(calls)
 
+    def test_who_has_it_open_for_writing_goes_along(self):
+        for flags in (os.O_TRUNC, 0):
+            for name in ('b.py~', '#b.py#'):
+                def calls(top, flags=flags, name=name):
+                    write(top / 'b.py', b'old\n')
+                    fd = os.open(top / 'b.py', os.O_RDWR | flags)
+                    os.rename(top / 'b.py', top / name)
+                    os.write(fd, b'new')
+                    found = [os.pread(fd, 10, 0), (top / name).read_bytes(), (top / 'b.py').exists()]
+                    os.close(fd)
+                    found += [(top / name).read_bytes(), sorted(os.listdir(top))]
+                    os.unlink(top / name)
+                    return found
+                with self.subTest(flags=flags, name=name):
+                    self.backup(calls)
+                    for top in (self.local, self.mnt.path):
+                        shutil.rmtree(top / 'on_a')
+
     def test_its_own_process_sees_it_go_and_may_use_the_name_for_anything(self):
         self.backup(lambda top: (sorted(os.listdir(top)), outcome(os.stat, top / 'a.py'), outcome(os.mkdir, top / 'a.py'),
                                  sorted(os.listdir(top))))

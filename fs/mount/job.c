@@ -57,6 +57,7 @@ no_memory:
 static void log_failure(const struct job *job, const char *what, int error)
 {
 	switch (error) {
+	case -EACCES: /* the database's: the kernel has asked already whether the caller may */
 	case -EBUSY:
 	case -EROFS:
 	case -ENOSPC:

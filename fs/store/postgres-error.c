@@ -15,6 +15,7 @@ static const struct {
 	int err;
 } states[] = {
 	{"55P03", -EBUSY},                  /* lock_not_available */
+	{"57014", -EBUSY},                  /* query_canceled: the user's own statement_timeout */
 	{"40", -EBUSY},                     /* deadlock, serialization failure */
 	{"25006", -EROFS},                  /* read_only_sql_transaction */
 	{"42501", -EACCES},                 /* insufficient_privilege */
@@ -24,7 +25,9 @@ static const struct {
 	{"22P05", -EILSEQ},                 /* untranslatable_character */
 	{"22", -EINVAL}, {"23", -EINVAL},   /* integrity_constraint_violation */
 	{"P0", -EINVAL},                    /* raise_exception */
-	{"XX00", -EUCLEAN},                 /* data_corrupted, index_corrupted */
+	{"44", -EINVAL},
+	{"45", -EINVAL},    /* with_check_option_violation; what triggers raise by the standard */
+	{"XX00", -EUCLEAN}, /* data_corrupted, index_corrupted */
 };
 
 static int errno_for(const char *state)

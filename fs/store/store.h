@@ -12,6 +12,7 @@
  *
  *   -EBUSY    another writer held the database's lock for longer than the busy time-out
  *   -EROFS    the database (or its file) can't be written
+ *   -EACCES   the database doesn't let its user do that (PostgreSQL)
  *   -ENOSPC   the disk, or the quota, is full
  *   -EINVAL   a constraint or a trigger of the user's table refused the change
  *   -ESTALE   the node or version named by its id is not there (any more)

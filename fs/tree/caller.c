@@ -47,6 +47,32 @@ pid_t caller_process(pid_t tid)
 	return process > 0 ? (pid_t)process : tid;
 }
 
+static bool lists_group(const char *line, gid_t gid)
+{
+	char *end;
+	for (unsigned long id = strtoul(line, &end, 10); end > line; id = strtoul(line, &end, 10)) {
+		if (id == gid)
+			return true;
+		line = end;
+	}
+	return false;
+}
+
+bool caller_has_group(pid_t tid, gid_t gid)
+{
+	char path[32], *line = NULL;
+	size_t room = 0; /* there may be thousands of groups */
+	bool has = false;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	FILE *status = tid > 0 ? fopen(path, "re") : NULL;
+	while (status && !has && getline(&line, &room, status) >= 0)
+		has = !strncmp(line, "Groups:", 7) && lists_group(line + 7, gid);
+	if (status)
+		fclose(status);
+	free(line);
+	return has;
+}
+
 /* Field 52 of /proc/TID/stat: exit_code, in the form of waitpid(2); set before the files are closed. */
 #define STAT_EXIT_CODE 52
 

@@ -13,6 +13,8 @@
 
 /* The process of a thread; tid itself when that can't be found out. */
 pid_t caller_process(pid_t tid);
+/* Is the group one of those that the thread has besides its own? */
+bool caller_has_group(pid_t tid, gid_t gid);
 /* Is it being killed by a signal (so that its files are closed by the kernel and not by itself)? */
 bool caller_is_killed(pid_t tid);
 /*

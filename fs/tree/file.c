@@ -356,15 +356,20 @@ static int create_file(struct tree *tree, struct store_reader *reader,
 	return 0;
 }
 
-/* As the kernel would say, but that the caller's further groups aren't known. */
+static bool is_in_group(const struct tree_caller *caller, gid_t gid)
+{
+	return caller->gid == gid || caller_has_group(caller->tid, gid);
+}
+
+/* As the kernel would say. */
 static bool may_join(const struct draft *draft, const struct tree_caller *caller, int flags)
 {
 	mode_t wanted = (flags & O_ACCMODE) == O_RDONLY   ? 4
 			: (flags & O_ACCMODE) == O_WRONLY ? 2
 							  : 6;
-	mode_t granted = caller->uid == draft->uid   ? draft->mode >> 6
-			 : caller->gid == draft->gid ? draft->mode >> 3
-						     : draft->mode;
+	mode_t granted = caller->uid == draft->uid         ? draft->mode >> 6
+			 : is_in_group(caller, draft->gid) ? draft->mode >> 3
+							   : draft->mode;
 	if (flags & O_TRUNC)
 		wanted |= 2;
 	return caller->uid == 0 || (granted & wanted) == wanted;

@@ -180,7 +180,8 @@ static struct draft *find_copy(struct renaming *renaming, const struct end *file
 	if (!*ret_back)
 		return NULL;
 	if (ticket->draft && ticket->draft->loaded && ticket->draft->state == DRAFT_BOUND &&
-		ticket->draft->node == file->node.id && ticket->draft->base == file->node.version)
+		ticket->draft->node == file->node.id &&
+		(ticket->draft->files || ticket->draft->base == file->node.version))
 		draft = ticket->draft;
 	if (draft)
 		draft->pins++;

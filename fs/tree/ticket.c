@@ -163,11 +163,20 @@ bool ticket_is_own(const struct ticket *ticket)
 	return ticket->use == TICKET_LOOK || ticket->use == TICKET_BACKUP;
 }
 
+/* Who has the file open for writing goes along with it to the backup's name, as on a local disk. */
+static struct draft *draft_to_back_up(struct tree *tree, const struct store_node *node)
+{
+	struct draft *draft = draft_find_node(tree, node->id);
+	return draft && draft->files && draft->loaded ? draft : NULL;
+}
+
 struct draft *ticket_draft(
 	struct tree *tree, struct ticket *ticket, const struct store_node *node, const char *name)
 {
-	struct draft *draft = ticket_is_own(ticket) ? draft_apart(tree, ticket->draft, node, name)
-						    : draft_of_node(tree, node, name);
+	struct draft *draft = ticket->use == TICKET_BACKUP ? draft_to_back_up(tree, node) : NULL;
+	if (!draft)
+		draft = ticket_is_own(ticket) ? draft_apart(tree, ticket->draft, node, name)
+					      : draft_of_node(tree, node, name);
 	if (!draft || draft == ticket->draft)
 		return draft;
 	ticket_let_go(tree, ticket);

@@ -2,13 +2,15 @@
 
 import contextlib
 import errno
+import json
 import os
 import socket
+import subprocess
 import threading
 import unittest
 from pathlib import Path
 
-from tests.support import TestCase, is_mounted, pymodfs, python, wait_until
+from tests.support import Process, TestCase, is_mounted, pymodfs, python, wait_until
 from tests.support.postgres import PostgresServer
 
 SERVER = PostgresServer()
@@ -114,6 +116,38 @@ class PostgresMountTest(TestCase):
         self.assertEqual(self.sql('SELECT source FROM module'), 'old\n\n')
         (self.mnt / 'a.py').write_text('new\n')
         self.assertEqual(self.sql('SELECT source FROM module'), 'new\n\n')
+
+    def save_error(self, name, text):
+        """The error that saving ends with, and the mount's words for it."""
+        with self.assertRaises(OSError) as caught:
+            (self.mnt / name).write_text(text)
+        return errno.errorcode[caught.exception.errno], json.loads((self.mnt / '.pymodfs/status').read_text())['last_error']
+
+    def test_what_the_server_refuses_is_the_error_that_fits_in_its_own_words(self):
+        (self.mnt / 'a.py').write_text('old\n')
+        self.sql("""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RAISE EXCEPTION 'the rule % says no', NEW.source USING ERRCODE = NEW.source; END $$;
+            CREATE TRIGGER refuse BEFORE UPDATE ON module FOR EACH ROW EXECUTE FUNCTION refuse()""")
+        for state, error in {'57014': 'EBUSY', '40001': 'EBUSY', '40P01': 'EBUSY', '25006': 'EROFS', '42501': 'EACCES',
+                             '53100': 'ENOSPC', '23514': 'EINVAL', '23505': 'EINVAL', 'P0001': 'EINVAL', '45000': 'EINVAL',
+                             '42883': 'EIO'}.items():
+            with self.subTest(state=state):
+                name, words = self.save_error('a.py', state)
+                self.assertEqual(name, error)
+                self.assertIn(f'the rule {state} says no', words)
+        self.assertEqual(self.sql('SELECT source FROM module'), 'old\n\n')
+
+    def test_a_statement_timeout_that_ends_the_wait_for_the_lock_is_the_error_of_a_lock(self):
+        pymodfs('umount', self.mnt)
+        self.sql(f'ALTER DATABASE {self.name} SET statement_timeout = 100')
+        pymodfs('mount', self.url, self.mnt)
+        with Process('psql', '-qAtX', self.url, env=SERVER.env(), stdin=subprocess.PIPE) as other:
+            other.stdin.write(b"SET statement_timeout = 0; BEGIN; INSERT INTO module VALUES ('b', ''); SELECT 'locked';\n")
+            other.stdin.flush()
+            other.wait_output('locked')
+            self.assertEqual(self.save_error('a.py', 'V = 1\n')[0], 'EBUSY')
+        (self.mnt / 'a.py').write_text('V = 1\n')
+        self.assertEqual(self.sql('SELECT name FROM module'), 'a\n')
 
     def test_a_server_that_goes_and_comes_back(self):
         (self.mnt / 'a.py').write_text('V = 1\n')
