@@ -8,7 +8,7 @@ import sqlite3
 import stat
 import unittest
 
-from tests.support import PYMODFS, Mount, TestCase, is_mounted, pymodfs, run
+from tests.support import PYMODFS, Mount, TestCase, is_mounted, pymodfs, run, wait_until
 
 # For root no file is read-only, but for root without this capability.
 ORDINARY = ('setpriv', '--bounding-set=-dac_override') if os.geteuid() == 0 else ()
@@ -176,6 +176,15 @@ class UnwritableDatabaseTest(TestCase):
     def test_so_is_one_in_a_directory_where_no_log_can_be_made(self):
         self.make_unwritable(directory=0o555)
         self.assert_shown_read_only(f'you may not write its directory, where its log would be {self.owner("0555")}')
+
+    def test_what_its_owner_changes_then_shows_all_the_same(self):
+        self.make_unwritable(directory=0o555)
+        with Mount(self.db, self.dir / 'mnt', background=True, before=ORDINARY) as mnt:
+            self.assertEqual((mnt.path / 'a.py').read_text(), 'V = 1\n')
+            self.make_unwritable()
+            for source in ('V = 2\n', 'V = 3\n'):
+                self.db.update('a', source)
+                wait_until(lambda: (mnt.path / 'a.py').read_text() == source, 10, source)
 
     def test_rw_refuses_it(self):
         self.make_unwritable(file=0o444)

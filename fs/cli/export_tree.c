@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "interrupt.h"
+#include "place.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -189,7 +190,9 @@ int export_visit_dir(
 {
 	struct listing listing = {.n = 0};
 	int status = list(export, id, level, &listing);
-	if (!status && !write)
+	if (!status && write)
+		place_tidy(level->fd);
+	else if (!status)
 		check_strangers(export, level, &listing);
 	for (size_t i = 0; i < listing.n && !status; i++) {
 		status = interrupt_check("what was written so far stays; export again to go on");

@@ -102,6 +102,11 @@ static int write_temporary(
 	return err;
 }
 
+void place_tidy(int dirfd)
+{
+	unlinkat(dirfd, PLACE_TEMPORARY, 0);
+}
+
 int place_write(int dirfd, const char *name, const struct store_node *node, mode_t umask,
 	const void *data, size_t size, int64_t *ret_mtime)
 {

@@ -19,6 +19,8 @@ int place_read(int dirfd, const char *name, struct place *ret_place);
 /* Puts it there, in the place of a file or link that may be there, with the node's mode and mtime; *ret_mtime: as it is now. */
 int place_write(int dirfd, const char *name, const struct store_node *node, mode_t umask,
 	const void *data, size_t size, int64_t *ret_mtime);
+/* Takes away what a killed place_write() left in the directory. */
+void place_tidy(int dirfd);
 /* Opens the directory of a path below top, following no link; the name in it. -EINVAL: `..` in it. */
 int place_open_parent(int top, const char *path, const char **ret_name);
 

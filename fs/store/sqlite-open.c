@@ -107,44 +107,77 @@ static void bound_cache(const struct store *store, sqlite3 *handle)
 	sqlite3_exec(handle, pragma, NULL, NULL, NULL);
 }
 
+static void disconnect(struct sqlite_db *db)
+{
+	for (int i = 0; i < N_SQL; i++) {
+		sqlite3_finalize(db->statements[i]);
+		db->statements[i] = NULL;
+	}
+	sqlite_triggers_finish(&db->triggers);
+	sqlite3_finalize(db->rollback);
+	sqlite3_close(db->handle);
+	db->triggers = (struct sqlite_triggers){.schema_version = NULL};
+	db->rollback = NULL;
+	db->handle = NULL;
+}
+
+static int connect_db(struct sqlite_db *db)
+{
+	const struct store *store = db->db.store;
+	int err = check_same(store);
+	sqlite_stamp_take(&db->stamp, store->url);
+	if (!err)
+		err = sqlite_connect(store->url, SQLITE_OPEN_READWRITE,
+			store->options.busy_timeout_ms, &db->handle);
+	if (err)
+		return err;
+	int code = sqlite3_prepare_v3(
+		db->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT, &db->rollback, NULL);
+	err = code == SQLITE_OK ? 0 : sqlite_fail(db->handle, code);
+	if (!err && db->write)
+		err = sqlite_triggers_init(&db->triggers, db->handle);
+	if (err) {
+		disconnect(db);
+		return err;
+	}
+	bound_cache(store, db->handle);
+	if (!db->write)
+		sqlite3_exec(db->handle, "PRAGMA query_only = 1", NULL, NULL, NULL);
+	return 0;
+}
+
 int sqlite_open(struct store *store, bool write, struct db **ret_db)
 {
 	struct sqlite_db *db = calloc(1, sizeof(*db));
 	if (!db)
 		return store_fail(-ENOMEM, "out of memory");
-	int err = check_same(store);
-	if (!err)
-		err = sqlite_connect(store->url, SQLITE_OPEN_READWRITE,
-			store->options.busy_timeout_ms, &db->handle);
-	if (err) {
-		free(db);
-		return err;
-	}
-	int code = sqlite3_prepare_v3(
-		db->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT, &db->rollback, NULL);
-	err = code == SQLITE_OK ? 0 : sqlite_fail(db->handle, code);
-	if (!err && write)
-		err = sqlite_triggers_init(&db->triggers, db->handle);
-	if (err) {
-		sqlite_close(&db->db);
-		return err;
-	}
-	bound_cache(store, db->handle);
-	if (!write)
-		sqlite3_exec(db->handle, "PRAGMA query_only = 1", NULL, NULL, NULL);
 	db->db = (struct db){.engine = &sqlite_engine, .store = store};
-	*ret_db = &db->db;
-	return 0;
+	db->write = write;
+	int err = connect_db(db);
+	if (err)
+		free(db);
+	else
+		*ret_db = &db->db;
+	return err;
+}
+
+int sqlite_renew(struct sqlite_db *db)
+{
+	if (!db->handle)
+		return connect_db(db);
+	if (!sqlite3_get_autocommit(db->handle) || !sqlite_stamp_is_old(&db->stamp, db->handle))
+		return 0;
+	for (sqlite3_stmt *s = NULL; (s = sqlite3_next_stmt(db->handle, s));)
+		if (sqlite3_stmt_busy(s))
+			return 0;
+	disconnect(db);
+	return connect_db(db);
 }
 
 void sqlite_close(struct db *base)
 {
 	struct sqlite_db *db = (struct sqlite_db *)base;
-	for (int i = 0; i < N_SQL; i++)
-		sqlite3_finalize(db->statements[i]);
-	sqlite_triggers_finish(&db->triggers);
-	sqlite3_finalize(db->rollback);
-	sqlite3_close(db->handle);
+	disconnect(db);
 	free(db);
 }
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * SQLite databases that can't be written: how they are read all the same, and why they can't. The file decides, the file
- * system, and the directory, in which SQLite keeps a log beside the file while it is open. No state.
+ * system, and the directory, in which SQLite keeps a log beside the file while it is open.
+ *
+ * Where no log can be made the file is opened as immutable: SQLite takes no locks then, and keeps what it has read for ever. But
+ * who may write there can write at any time. So such a connection is made anew when the file has changed or has a log; from then on
+ * it is an ordinary one as long as somebody has the database open. No state.
  */
 #include "sqlite.h"
 
@@ -58,6 +62,25 @@ static int check_directory(const char *path)
 bool sqlite_is_immutable(const char *path)
 {
 	return !access(path, R_OK) && check_directory(path) && !has_log(path);
+}
+
+void sqlite_stamp_take(struct sqlite_stamp *stamp, const char *path)
+{
+	struct stat st;
+	*stamp = (struct sqlite_stamp){.size = -1};
+	if (stat(path, &st) == 0)
+		*stamp = (struct sqlite_stamp){.mtime = st.st_mtim, .size = st.st_size};
+}
+
+bool sqlite_stamp_is_old(const struct sqlite_stamp *stamp, sqlite3 *handle)
+{
+	const char *path = sqlite3_db_filename(handle, "main");
+	struct sqlite_stamp now;
+	if (!sqlite3_uri_boolean(path, "immutable", 0))
+		return false;
+	sqlite_stamp_take(&now, path);
+	return now.size != stamp->size || now.mtime.tv_sec != stamp->mtime.tv_sec ||
+	       now.mtime.tv_nsec != stamp->mtime.tv_nsec || has_log(path);
 }
 
 /* Whose it is, for the words: "root, mode 0644". */

@@ -41,6 +41,7 @@ struct sqlite_watch {
 	struct store_watch watch;
 	const struct store *store;
 	sqlite3 *handle;
+	struct sqlite_stamp stamp;
 	sqlite3_stmt *data_version;
 	struct sqlite_triggers triggers;
 	int64_t seen;
@@ -85,10 +86,49 @@ static int watch_files(struct sqlite_watch *watch)
 	return err;
 }
 
+static void disconnect(struct sqlite_watch *watch)
+{
+	sqlite_triggers_finish(&watch->triggers);
+	sqlite3_finalize(watch->data_version);
+	sqlite3_close(watch->handle);
+	watch->triggers = (struct sqlite_triggers){.schema_version = NULL};
+	watch->data_version = NULL;
+	watch->handle = NULL;
+}
+
+static int connect_watch(struct sqlite_watch *watch)
+{
+	sqlite_stamp_take(&watch->stamp, watch->path);
+	int err = sqlite_connect(watch->path, SQLITE_OPEN_READWRITE,
+		watch->store->options.busy_timeout_ms, &watch->handle);
+	if (err)
+		return err;
+	int code = sqlite3_prepare_v2(
+		watch->handle, "PRAGMA data_version", -1, &watch->data_version, NULL);
+	err = code == SQLITE_OK ? sqlite_triggers_init(&watch->triggers, watch->handle)
+				: sqlite_fail(watch->handle, code);
+	if (err)
+		disconnect(watch);
+	return err;
+}
+
+/* As sqlite_renew(). *ret_renewed: what was seen before counts for nothing. */
+static int renew(struct sqlite_watch *watch, bool *ret_renewed)
+{
+	*ret_renewed = !watch->handle || sqlite_stamp_is_old(&watch->stamp, watch->handle);
+	if (!*ret_renewed)
+		return 0;
+	disconnect(watch);
+	return connect_watch(watch);
+}
+
 /* *ret_changed: data_version differs from the one seen before. */
 static int look(struct sqlite_watch *watch, bool *ret_changed)
 {
-	int err = watch->displaced ? sqlite_check_place(watch->handle) : 0;
+	bool renewed;
+	int err = watch->displaced && watch->handle ? sqlite_check_place(watch->handle) : 0;
+	if (!err)
+		err = renew(watch, &renewed);
 	if (err)
 		return err;
 	watch->displaced = false;
@@ -101,7 +141,7 @@ static int look(struct sqlite_watch *watch, bool *ret_changed)
 	}
 	int64_t version = sqlite3_column_int64(watch->data_version, 0);
 	sqlite3_reset(watch->data_version);
-	*ret_changed = version != watch->seen;
+	*ret_changed = renewed || version != watch->seen;
 	watch->seen = version;
 	return *ret_changed ? sqlite_triggers_check(&watch->triggers, watch->store) : 0;
 }
@@ -121,14 +161,7 @@ int sqlite_watch_create(struct store *store, struct store_watch **ret_watch)
 		store_fail(err, "out of memory");
 		goto destroy_watch;
 	}
-	err = sqlite_connect(
-		store->url, SQLITE_OPEN_READWRITE, store->options.busy_timeout_ms, &watch->handle);
-	if (err)
-		goto destroy_watch;
-	int code = sqlite3_prepare_v2(
-		watch->handle, "PRAGMA data_version", -1, &watch->data_version, NULL);
-	err = code == SQLITE_OK ? sqlite_triggers_init(&watch->triggers, watch->handle)
-				: sqlite_fail(watch->handle, code);
+	err = connect_watch(watch);
 	if (!err)
 		err = watch_files(watch);
 	if (!err)
@@ -146,9 +179,7 @@ destroy_watch:
 void sqlite_watch_destroy(struct store_watch *base)
 {
 	struct sqlite_watch *watch = (struct sqlite_watch *)base;
-	sqlite_triggers_finish(&watch->triggers);
-	sqlite3_finalize(watch->data_version);
-	sqlite3_close(watch->handle);
+	disconnect(watch);
 	if (watch->fd >= 0)
 		close(watch->fd);
 	free(watch->log_name);

@@ -110,7 +110,9 @@ static int sqlite_run(struct db *base, enum sql sql, const struct db_value *valu
 	struct sqlite_db *db = (struct sqlite_db *)base;
 	sqlite3_stmt *statement, *copy;
 	int stop = 0;
-	int err = get_statement(db, sql, &statement, &copy);
+	int err = sqlite_renew(db);
+	if (!err)
+		err = get_statement(db, sql, &statement, &copy);
 	if (err)
 		return err;
 	int code = bind_values(statement, values, n_values);
@@ -135,7 +137,7 @@ static int execute(struct sqlite_db *db, const char *text)
 static void sqlite_rollback(struct db *base)
 {
 	struct sqlite_db *db = (struct sqlite_db *)base;
-	if (sqlite3_get_autocommit(db->handle))
+	if (!db->handle || sqlite3_get_autocommit(db->handle))
 		return;
 	sqlite3_step(db->rollback);
 	sqlite3_reset(db->rollback);
@@ -146,7 +148,9 @@ static int sqlite_begin_read(struct db *base)
 {
 	struct sqlite_db *db = (struct sqlite_db *)base;
 	int64_t change;
-	int err = execute(db, "BEGIN");
+	int err = sqlite_renew(db);
+	if (!err)
+		err = execute(db, "BEGIN");
 	if (err)
 		return err;
 	err = db_number(base, SQL_LAST_CHANGE, DB_NO_VALUES, 0, &change);

@@ -6,6 +6,8 @@
 #include "store-private.h"
 
 #include <sqlite3.h>
+#include <sys/types.h>
+#include <time.h>
 
 /* Looks whether the triggers of the user's table are there, whenever the schema has changed (sqlite-triggers.c). */
 struct sqlite_triggers {
@@ -13,9 +15,20 @@ struct sqlite_triggers {
 	int64_t checked; /* the schema with which they were there last */
 };
 
+/*
+ * A database that was opened as what nobody changes may be changed all the same, by somebody who may: this is how that is seen
+ * (sqlite-readonly.c).
+ */
+struct sqlite_stamp {
+	struct timespec mtime;
+	off_t size;
+};
+
 struct sqlite_db {
 	struct db db;
-	sqlite3 *handle;
+	bool write;
+	sqlite3 *handle; /* NULL: it could not be opened anew */
+	struct sqlite_stamp stamp;
 	sqlite3_stmt *statements[N_SQL]; /* prepared when first used */
 	sqlite3_stmt *rollback;
 	struct sqlite_triggers triggers; /* of one that writes */
@@ -32,6 +45,8 @@ int sqlite_fail(sqlite3 *handle, int code);
 
 int sqlite_open(struct store *store, bool write, struct db **ret_db);
 void sqlite_close(struct db *db);
+/* Before a statement outside a transaction: opens the database anew where it has changed behind a connection that can't see it. */
+int sqlite_renew(struct sqlite_db *db);
 int sqlite_read_setting(struct store *store, struct db_setting *ret_setting);
 /*
  * A connection to path with all the protections on. flags: SQLITE_OPEN_READONLY, or READWRITE with or without
@@ -58,6 +73,10 @@ int sqlite_load_setting(
 bool sqlite_is_immutable(const char *path);
 /* file:PATH?immutable=1, with PATH escaped; the caller frees. NULL: no memory. */
 char *sqlite_immutable_uri(const char *path);
+/* As the file is now; before it is opened. */
+void sqlite_stamp_take(struct sqlite_stamp *stamp, const char *path);
+/* Has the file changed since, and was it opened as immutable? */
+bool sqlite_stamp_is_old(const struct sqlite_stamp *stamp, sqlite3 *handle);
 /* Says why a file that SQLite opened for reading only can't be written, and the way out: -EROFS. */
 int sqlite_refuse_to_write(const char *path);
 
