@@ -4,7 +4,9 @@ What --help, the manual, bash and zsh say of a command all comes from the same t
 """
 
 import contextlib
+import getpass
 import json
+import os
 import re
 import sqlite3
 import unittest
@@ -111,6 +113,22 @@ class MistakeTest(TestCase):
         self.assert_refused('show', db.path, '', names='empty word', status=2)
         self.assert_refused('log', db.path, 'm@1', names='name the module alone', status=2)
         self.assert_refused('log', 'mysql://host/x', names='only postgresql://')
+
+    def test_an_empty_word_is_refused(self):
+        for words in (['init', ''], ['log', ''], ['status', ''], ['import', self.dir / 'a.db', ''], ['umount', '']):
+            self.assert_refused(*words, names='an empty word names nothing', status=2)
+
+    def test_a_database_of_any_name_is_a_file(self):
+        pymodfs('init', ':memory:', cwd=self.dir)
+        self.assertEqual([path.name for path in self.dir.iterdir()], [':memory:'])
+        pymodfs('log', ':memory:', cwd=self.dir)
+
+    def test_a_database_that_may_not_be_read_is_named_with_its_owner(self):
+        db = self.database()
+        db.path.chmod(0o200)
+        command = ('setpriv', '--bounding-set=-dac_override,-dac_read_search') if os.geteuid() == 0 else ()
+        result = run(*command, PYMODFS, 'log', db.path, check=False)
+        self.assertIn(f'you may not read it (owner {getpass.getuser()}, mode 0200): let the owner allow it', result.stderr)
 
     def test_who_has_to_wait_sees_for_how_long_and_nothing_of_it_stays(self):
         database = self.database()

@@ -228,8 +228,12 @@ static int parse(
 	return status;
 }
 
-static int check_operands(const struct cli_command *command, int n)
+/* An empty word is a variable of a script's that isn't set; SQLite would take it for a database of its own. */
+static int check_operands(const struct cli_command *command, int n, char **operands)
 {
+	for (int i = 0; i < n; i++)
+		if (!*operands[i])
+			return cli_usage("an empty word names nothing: %s", command->wanted);
 	if (n < command->min)
 		return cli_usage("%s", command->wanted);
 	if (n > command->max)
@@ -247,7 +251,7 @@ int cli_run_command(const struct cli_command *command, int argc, char **argv)
 	if (!status && help)
 		status = cli_print_help(command);
 	else if (!status)
-		status = check_operands(command, argc - optind);
+		status = check_operands(command, argc - optind, argv + optind);
 	if (!status && !help)
 		status = command->run(values, argc - optind, argv + optind);
 	free_values(command, values);

@@ -79,10 +79,6 @@ int past_name_init(struct past_name *name, struct store_reader *reader, const ch
 	char *copy = strdup(word);
 	if (!copy)
 		return cli_fail("out of memory");
-	if (!*copy) {
-		free(copy);
-		return cli_usage("an empty word names no module");
-	}
 	int64_t version = split_version(copy);
 	char *path = is_path(copy) ? strdup(copy) : find_path(reader, copy);
 	free(copy);

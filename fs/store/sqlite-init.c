@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -337,8 +338,12 @@ static int open_file(struct init *init)
 
 int sqlite_init(const char *url, const struct store_init_options *options, bool *ret_fresh)
 {
+	char *path;
+	/* :memory: would be no file. */
+	if (asprintf(&path, "%s%s", *url == ':' ? "./" : "", url) < 0)
+		return store_fail(-ENOMEM, "out of memory");
 	struct init init = {
-		.path = url,
+		.path = path,
 		.table = options->table ? options->table : "module",
 		.name = options->name_column ? options->name_column : "name",
 		.source = options->source_column ? options->source_column : "source",
@@ -347,14 +352,16 @@ int sqlite_init(const char *url, const struct store_init_options *options, bool 
 	bool done = false;
 	int err = open_file(&init);
 	if (err)
-		return err;
+		goto free_path;
 	err = check(&init, &done);
 	if (!err && !done)
 		err = set_up(&init);
 	sqlite3_close(init.handle);
 	if (err && init.fresh)
-		unlink(url);
+		unlink(path);
 	if (!err)
 		*ret_fresh = !done;
+free_path:
+	free(path);
 	return err;
 }

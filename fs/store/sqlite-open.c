@@ -270,6 +270,8 @@ int sqlite_read_setting(struct store *store, struct db_setting *ret_setting)
 	if (err == -EUCLEAN)
 		return store_fail(
 			err, "%s is not a database, or damaged: %s", store->url, store_error());
+	if (err && access(store->url, R_OK) && errno == EACCES)
+		return sqlite_refuse_to_read(store->url);
 	if (err)
 		return store_fail(err, "can't open %s: %s", store->url, store_error());
 	if (!store->options.read_only && sqlite3_db_readonly(handle, "main") == 1)

@@ -104,6 +104,14 @@ static struct owner find_owner(const char *path)
 	return owner;
 }
 
+int sqlite_refuse_to_read(const char *path)
+{
+	const struct owner owner = find_owner(path);
+	return store_fail(-EACCES,
+		"can't open %s: you may not read it (owner %s, mode %04o): let the owner allow it",
+		path, owner.name, owner.mode);
+}
+
 static int refuse_directory(const char *path)
 {
 	char *copy = strdup(path);

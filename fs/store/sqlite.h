@@ -77,6 +77,8 @@ char *sqlite_immutable_uri(const char *path);
 void sqlite_stamp_take(struct sqlite_stamp *stamp, const char *path);
 /* Has the file changed since, and was it opened as immutable? */
 bool sqlite_stamp_is_old(const struct sqlite_stamp *stamp, sqlite3 *handle);
+/* Says that the file, which can't be opened, may not be read: -EACCES. */
+int sqlite_refuse_to_read(const char *path);
 /* Says why a file that SQLite opened for reading only can't be written, and the way out: -EROFS. */
 int sqlite_refuse_to_write(const char *path);
 
