@@ -1,5 +1,6 @@
 """Bytecode of modules on a mount: never stale, never in the database, as in a local directory."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -8,7 +9,7 @@ import subprocess
 import threading
 import unittest
 
-from tests.support import PYTHON, TestCase, environment, python, run, wait_until
+from tests.support import PYMODFS, PYTHON, TestCase, environment, is_mounted, pymodfs, python, run, wait_until
 
 # What is seldom too late shows by number: each costs an import, and for a tenth of them a new interpreter.
 EDITS = int(os.environ.get('PYMODFS_EDITS', '500'))
@@ -227,6 +228,28 @@ class CacheTest(BytecodeTest):
             for mnt in (one, two, one):
                 self.assertEqual(python('-c', 'import a; print(a.V)', path=mnt.path).stdout, f'{value}\n')
         self.assertEqual(self.cached(), [PYC])
+
+    def test_open_files_in_it_leave_the_daemon_those_that_it_needs(self):
+        database, mnt = self.database({'a': 'V = 1\n'}), self.dir / 'mnt'
+        mnt.mkdir()
+        run('/usr/bin/prlimit', '--nofile=100', PYMODFS, 'mount', database.path, mnt, env=environment(**self.env))
+        self.addCleanup(lambda: is_mounted(mnt) and pymodfs('umount', mnt))
+        (mnt / '__pycache__').mkdir()
+        with contextlib.ExitStack() as files, self.assertRaises(OSError) as caught:
+            for i in range(100):
+                files.callback(os.close, os.open(mnt / '__pycache__' / str(i), os.O_CREAT | os.O_RDWR))
+        self.assertEqual((caught.exception.errno, refused(os.stat, mnt / '__pycache__' / str(i))), (errno.ENFILE, 'ENOENT'))
+        with contextlib.ExitStack() as files:
+            for k in range(i):
+                files.callback(os.close, os.open(mnt / '__pycache__' / str(k), os.O_RDWR))
+            self.assertEqual(refused(os.open, mnt / '__pycache__/0', os.O_RDONLY), 'ENFILE')
+            (mnt / 'a.py').write_text('V = 2\n')
+            self.assertEqual(database.read('a'), b'V = 2\n')
+            database.update('a', 'V = 3\n')
+            wait_until(lambda: (mnt / 'a.py').read_text() == 'V = 3\n')
+            self.assertEqual(python('-c', 'import a; print(a.V)', path=mnt).stdout, '3\n')
+            self.assertIn('too many files of __pycache__', (mnt / '.pymodfs/status').read_text())
+        pymodfs('umount', mnt)
 
     def test_without_a_cache_directory_all_works_but_bytecode(self):
         (self.cache / 'pymodfs').write_text('in the way')

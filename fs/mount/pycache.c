@@ -210,7 +210,11 @@ int pycache_make_file(struct pycache *cache, fuse_req_t req, int fd, const char 
 	int file = openat(fd, name, flags, 0600);
 	if (file < 0)
 		return -errno;
-	int error = adopt(cache, req, fd, name, file, mode & 0777);
+	int error = pycache_check_file(cache, file);
+	if (error)
+		unlinkat(fd, name, 0);
+	else
+		error = adopt(cache, req, fd, name, file, mode & 0777);
 	if (error) {
 		close(file);
 		return error;
@@ -278,7 +282,7 @@ static int remove_name(struct pycache *cache, struct pynode *parent, const char 
 		return error;
 	struct pynode *node = pynode_find_name(cache, parent, name);
 	if (node)
-		pynode_hold(node, fd);
+		pynode_hold(cache, node, fd);
 	error = unlinkat(fd, name, flags) < 0 ? -errno : 0;
 	close(fd);
 	if (node && (!error || error == -ENOENT))
@@ -343,7 +347,7 @@ static void hold_target(struct pycache *cache, const struct pyplace *to)
 {
 	struct pynode *target = pynode_find_name(cache, to->dir, to->name);
 	if (target)
-		pynode_hold(target, to->fd);
+		pynode_hold(cache, target, to->fd);
 }
 
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,

@@ -56,6 +56,7 @@ struct pycache {
 	 */
 	pthread_mutex_t lock;
 	int base;         /* CACHE/pymodfs/STORE; -1: there is no cache, nothing can be made */
+	int files_end;    /* the first descriptor that may not be kept, see pycache_check_file() */
 	bool keep_owners; /* owner and mode are kept in an extended attribute */
 	struct pynode *by_id, *by_key;
 	int64_t last_id;
@@ -83,7 +84,7 @@ void pynode_unref(struct pycache *cache, struct pynode *node);
 /* Its name no longer leads to it: what comes to have that name gets a node of its own. */
 void pynode_detach(struct pycache *cache, struct pynode *node);
 /* To be called before its name goes, with its directory open: the file can be opened as long as the kernel knows it. */
-void pynode_hold(struct pynode *node, int fd);
+void pynode_hold(const struct pycache *cache, struct pynode *node, int fd);
 /* Opens the file of a node, wherever its name has gone. */
 int pynode_open(struct pycache *cache, struct pynode *node, int flags, int *ret_fd);
 /* Gives it another name; the node that has it is detached. */
@@ -121,6 +122,11 @@ void pycache_unlock(struct pycache *cache);
  */
 int pycache_look_up(struct pycache *cache, struct pynode *parent, int fd, const char *name,
 	struct tree_entry *ret_entry);
+/*
+ * May the descriptor be kept for as long as somebody else wants? The last ones that the daemon may have are for its own
+ * needs, its connections and what it opens for a moment: -ENFILE, with a line in the log.
+ */
+int pycache_check_file(const struct pycache *cache, int fd);
 /* A new file of the caller's in directory fd, opened with flags. */
 int pycache_make_file(struct pycache *cache, fuse_req_t req, int fd, const char *name, mode_t mode,
 	int flags, int *ret_file);

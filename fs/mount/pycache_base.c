@@ -14,10 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "beneath.h"
+
+#define FILES_KEPT_FREE 32 /* a daemon with all its connections has 20 */
 
 /* Where caches are, by the XDG base directory specification: relative paths are ignored. */
 static int cache_home(char *path, size_t size)
@@ -93,6 +96,23 @@ static int open_base(const char *uuid, char *path, size_t size, int *ret_fd)
 	return error;
 }
 
+static int first_kept_free(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
+		return INT_MAX;
+	return (int)limit.rlim_cur - FILES_KEPT_FREE;
+}
+
+int pycache_check_file(const struct pycache *cache, int fd)
+{
+	if (fd < cache->files_end)
+		return 0;
+	mount_log(LOG_ERR, "too many files of __pycache__ are open at once: raise the limit "
+			   "(ulimit -Hn; LimitNOFILE= of a unit)");
+	return -ENFILE;
+}
+
 int pycache_create(struct mount *mount, struct pycache **ret_pycache)
 {
 	char path[PATH_MAX] = "";
@@ -103,6 +123,7 @@ int pycache_create(struct mount *mount, struct pycache **ret_pycache)
 	cache->keep_owners = mount->allow_other && geteuid() != 0;
 	cache->mount = mount;
 	cache->base = -1;
+	cache->files_end = first_kept_free();
 	int error = beneath_check();
 	if (error)
 		strcpy(path, "openat2() is refused here");

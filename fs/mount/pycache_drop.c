@@ -211,7 +211,7 @@ static void drop_name(struct pycache *cache, struct pynode *root, int fd, const 
 		return;
 	}
 	if (node)
-		pynode_hold(node, fd);
+		pynode_hold(cache, node, fd);
 	bool removed = unlinkat(fd, name, 0) == 0;
 	if (node)
 		pynode_detach(cache, node);

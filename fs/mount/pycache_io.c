@@ -62,7 +62,9 @@ static int open_node(
 	int fd, error = pynode_open(cache, node, flags & O_ACCMODE, &fd);
 	if (error)
 		return error;
-	error = pyattr_get(cache, fd, NULL, &attr);
+	error = pycache_check_file(cache, fd);
+	if (!error)
+		error = pyattr_get(cache, fd, NULL, &attr);
 	if (error)
 		goto close_fd;
 	if (attr.st_dev != node->dev || attr.st_ino != node->ino)

@@ -224,10 +224,15 @@ int pynode_open_parent(struct pycache *cache, struct pynode *node, int *ret_fd)
 	return node->gone ? -ESTALE : pynode_open_dir(cache, node->parent, O_PATH, ret_fd);
 }
 
-void pynode_hold(struct pynode *node, int fd)
+void pynode_hold(const struct pycache *cache, struct pynode *node, int fd)
 {
-	if (!node->gone && node->held < 0)
-		node->held = openat(fd, node->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (node->gone || node->held >= 0)
+		return;
+	node->held = openat(fd, node->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (node->held >= 0 && pycache_check_file(cache, node->held) < 0) {
+		close(node->held);
+		node->held = -1;
+	}
 }
 
 /* Opens what is there only as a descriptor (O_PATH) anew. */
