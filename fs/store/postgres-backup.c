@@ -12,8 +12,18 @@ int postgres_backup(struct store *store, const char *file, store_progress_fn *fn
 		-ENOTSUP, "%s is kept by a PostgreSQL server; back it up with pg_dump", store->url);
 }
 
-/* The server has no such check; that the settings could be read is all that can be said. */
+/* The server has no check of what it keeps. */
 int postgres_check(struct store *store, int (*fn)(void *arg, const char *words), void *arg)
 {
-	return 0;
+	bool has;
+	PGconn *connection;
+	int err = postgres_connect(store->connection, &connection);
+	if (err)
+		return err;
+	err = postgres_has_triggers(connection, store->setting.table, &has);
+	PQfinish(connection);
+	if (err || has)
+		return err;
+	(void)setting_fail_triggers(&store->setting, store->url);
+	return fn(arg, store_error());
 }

@@ -187,14 +187,36 @@ static int set_up(struct init *init)
 	return err ? err : note_identifiers(init);
 }
 
+/* The table was made anew since. */
+static int renew(struct init *init)
+{
+	int err = adopt_existing(init);
+	return err ? err
+		   : postgres_renew_triggers(
+			     init->connection, init->table, init->name, init->source);
+}
+
+static int make(struct init *init, bool *ret_done)
+{
+	bool has;
+	int err = check_set_up(init, ret_done);
+	if (err)
+		return err;
+	if (!*ret_done)
+		return set_up(init);
+	err = postgres_has_triggers(init->connection, init->table, &has);
+	if (err || has)
+		return err;
+	*ret_done = false;
+	return renew(init);
+}
+
 static int run(struct init *init, bool *ret_done)
 {
 	int err = postgres_execute(
 		init->connection, "BEGIN; SELECT pg_advisory_xact_lock(hashtext('pymodfs'))");
 	if (!err)
-		err = check_set_up(init, ret_done);
-	if (!err && !*ret_done)
-		err = set_up(init);
+		err = make(init, ret_done);
 	if (!err)
 		return postgres_execute(init->connection, "COMMIT");
 	PQclear(PQexec(init->connection, "ROLLBACK"));

@@ -117,6 +117,13 @@ int postgres_load_setting(
 	" WHEN NOT has_table_privilege($1, 'INSERT, UPDATE, DELETE')"      \
 	" AND NOT has_any_column_privilege($1, 'INSERT, UPDATE') THEN 'r' || current_user END"
 
+static int check_triggers(PGconn *connection, const char *shown, const struct db_setting *setting)
+{
+	bool has;
+	int err = postgres_has_triggers(connection, setting->table, &has);
+	return err || has ? err : setting_fail_triggers(setting, shown);
+}
+
 static int refuse_to_write(const char *why)
 {
 	switch (*why) {
@@ -161,6 +168,8 @@ int postgres_read_setting(struct store *store, struct db_setting *ret_setting)
 	if (err)
 		return err;
 	err = postgres_load_setting(connection, store->url, store->options.old_too, ret_setting);
+	if (!err && !store->options.old_too)
+		err = check_triggers(connection, store->url, ret_setting);
 	if (!err && !store->options.read_only)
 		err = store_note_refusal(store, check_writable(connection, ret_setting->table));
 	PQfinish(connection);

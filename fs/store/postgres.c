@@ -209,16 +209,36 @@ static int postgres_begin_read(struct db *base)
 	return err;
 }
 
+/* In one go: becomes the one writer, and looks whether the table has its triggers. */
+static int lock_and_look(struct postgres_db *db, int timeout_ms)
+{
+	const struct store *store = db->db.store;
+	char *text, *query = postgres_triggers_query(db->connection, store->setting.table);
+	/* 0 would be no limit at all. */
+	int length =
+		query ? asprintf(&text, "SET LOCAL lock_timeout = %d; SELECT pymodfs_lock(); %s",
+				timeout_ms > 0 ? timeout_ms : 1, query)
+		      : -1;
+	free(query);
+	if (length < 0)
+		return store_fail(-ENOMEM, "out of memory");
+	PGresult *result = ask(db, text, timeout_ms);
+	int err = 0;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		err = fail(db, result);
+	else if (*PQgetvalue(result, 0, 0) != 't')
+		err = setting_fail_triggers(&store->setting, store->url);
+	PQclear(result);
+	free(text);
+	return err;
+}
+
 static int postgres_begin_write(struct db *base, int timeout_ms)
 {
 	struct postgres_db *db = (struct postgres_db *)base;
-	char text[100];
-	/* 0 would be no limit at all. */
-	snprintf(text, sizeof(text), "SET LOCAL lock_timeout = %d; SELECT pymodfs_lock()",
-		timeout_ms > 0 ? timeout_ms : 1);
 	int err = begin(db, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
 	if (!err)
-		err = execute(db, text, timeout_ms);
+		err = lock_and_look(db, timeout_ms);
 	if (err)
 		postgres_rollback(base);
 	return err;

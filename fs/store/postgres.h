@@ -52,6 +52,15 @@ int postgres_execute(PGconn *connection, const char *text);
 /* The statement in PostgreSQL's words, with the user's identifiers; the caller frees. NULL: no memory. */
 char *postgres_sql_text(enum sql sql, const struct db_setting *setting);
 
+/* ---- postgres-triggers.c ---- */
+
+/* Asks in one row of one column whether the table has them; the caller frees. NULL: no memory. */
+char *postgres_triggers_query(PGconn *connection, const char *table);
+int postgres_has_triggers(PGconn *connection, const char *table, bool *ret_has);
+/* Makes them anew and brings the tables beside the user's up to date, in the transaction that was begun. */
+int postgres_renew_triggers(
+	PGconn *connection, const char *table, const char *name, const char *source);
+
 /* ---- postgres-init.c ---- */
 
 int postgres_init(const char *url, const struct store_init_options *options, bool *ret_fresh);

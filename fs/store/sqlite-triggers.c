@@ -83,13 +83,7 @@ int sqlite_check_triggers(sqlite3 *handle, const char *path, const struct db_set
 {
 	bool has;
 	int err = sqlite_has_triggers(handle, setting->table, &has);
-	if (err || has)
-		return err;
-	return store_fail(-EIO,
-		"the table %s was made anew or renamed, and has none of the triggers by which its "
-		"changes are seen; run: pymodfs init %s --table %s --name-column %s "
-		"--source-column %s",
-		setting->table, path, setting->table, setting->name_column, setting->source_column);
+	return err || has ? err : setting_fail_triggers(setting, path);
 }
 
 int sqlite_triggers_init(struct sqlite_triggers *triggers, sqlite3 *handle)

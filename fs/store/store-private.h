@@ -51,6 +51,8 @@ struct store_txn {
 void setting_take(struct db_setting *setting, const char *key, const char *value);
 /* Is everything there, and of a schema that this program can use? shown: the database, for what is said otherwise. */
 int setting_check(const struct db_setting *setting, const char *shown, bool old_too);
+/* The table has lost its triggers: -EIO, and what is to be done. */
+int setting_fail_triggers(const struct db_setting *setting, const char *shown);
 /* err: what is the matter is in store_error(), and -EROFS is noted as why nothing can be written. What is left of err. */
 int store_note_refusal(struct store *store, int err);
 void setting_finish(struct db_setting *setting);

@@ -37,6 +37,16 @@ int setting_check(const struct db_setting *setting, const char *shown, bool old_
 	return store_check_schema(shown, setting->schema, old_too);
 }
 
+int setting_fail_triggers(const struct db_setting *setting, const char *shown)
+{
+	return store_fail(-EIO,
+		"the table %s was made anew or renamed, and has none of the triggers by which its "
+		"changes are seen; run: pymodfs init %s --table %s --name-column %s "
+		"--source-column %s",
+		setting->table, shown, setting->table, setting->name_column,
+		setting->source_column);
+}
+
 int store_note_refusal(struct store *store, int err)
 {
 	if (err != -EROFS)

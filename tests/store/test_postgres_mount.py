@@ -149,6 +149,28 @@ class PostgresMountTest(TestCase):
         (self.mnt / 'a.py').write_text('V = 1\n')
         self.assertEqual(self.sql('SELECT name FROM module'), 'a\n')
 
+    def test_a_table_that_was_made_anew_is_noticed_and_init_takes_it_up_again(self):
+        for name in ('a', 'b', 'c'):
+            (self.mnt / f'{name}.py').write_text('V = 1\n')
+        self.sql("""BEGIN; CREATE TABLE new (name text PRIMARY KEY, source text NOT NULL DEFAULT '', extra int);
+            INSERT INTO new SELECT name, source FROM module; ALTER TABLE module RENAME TO old; ALTER TABLE new RENAME TO module; COMMIT;
+            UPDATE module SET source = 'V = 2' WHERE name = 'a'; DELETE FROM module WHERE name = 'b'; INSERT INTO module VALUES ('p.d', 'D')""")
+        name, words = self.save_error('a.py', 'V = 3\n')
+        self.assertEqual(name, 'EIO')
+        self.assertIn('made anew', words)
+        self.assertIn('problem: the table module was made anew', pymodfs('check', self.url, check=False).stdout)
+        self.assertIn('made anew', pymodfs('export', self.url, self.dir / 'out', check=False).stderr)
+        self.assertIn('is ready', pymodfs('init', self.url).stdout)
+        self.wait_text('a.py', 'V = 2')
+        self.assertEqual(sorted(os.listdir(self.mnt)), ['a.py', 'c.py', 'p'])
+        self.assertEqual((self.mnt / 'p/d.py').read_text(), 'D')
+        (self.mnt / 'c.py').write_text('V = 4\n')
+        self.sql("UPDATE module SET source = 'V = 5' WHERE name = 'a'; DROP TABLE old")
+        self.wait_text('a.py', 'V = 5')
+        self.assertEqual(pymodfs('show', self.url, 'c@3').stdout, 'V = 1\n')
+        self.assertIn(' 0 problems', pymodfs('check', self.url).stdout)
+        self.assertIn('already', pymodfs('init', self.url).stdout)
+
     def test_a_server_that_goes_and_comes_back(self):
         (self.mnt / 'a.py').write_text('V = 1\n')
         file = self.enterContext(open(self.mnt / 'a.py'))
