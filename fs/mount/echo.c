@@ -286,10 +286,10 @@ void echo_add(struct mount *mount, const struct store_change *change, bool known
 	batch_append(echo, job);
 }
 
-void echo_add_replaced(struct mount *mount, const struct store_change *change)
+void echo_add_replaced(struct mount *mount, const struct store_change *change, fuse_ino_t old)
 {
 	char path[64];
-	snprintf(path, sizeof(path), ".pymodfs/" ECHO_DIR "/%lld", (long long)change->old_version);
+	snprintf(path, sizeof(path), ".pymodfs/" ECHO_DIR "/%llu", (unsigned long long)old);
 	struct store_change replaced = *change;
 	replaced.path = path;
 	replaced.parent = 0;
@@ -297,6 +297,7 @@ void echo_add_replaced(struct mount *mount, const struct store_change *change)
 	if (!job)
 		return;
 	job->known = true;
+	job->old = old;
 	batch_append(mount->echo, job);
 }
 

@@ -59,6 +59,7 @@ struct echo_job {
 	enum echo_op op;
 	enum store_kind kind;
 	int64_t node, version, old_version;
+	fuse_ino_t old;            /* of a file that is replaced: what it had */
 	struct echo_name from, to; /* to: only of a move */
 	bool looked; /* the process was told of `from` as it was; of a move: of both */
 	bool looked_to;

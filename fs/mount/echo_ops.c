@@ -70,9 +70,8 @@ static bool past_attr(const struct mount *mount, fuse_ino_t ino, mode_t type, st
 	return gone;
 }
 
-static void reply_past_node(fuse_req_t req, enum ino_class cls, int64_t id, mode_t type)
+static void reply_past_node(fuse_req_t req, fuse_ino_t ino, mode_t type)
 {
-	fuse_ino_t ino = ino_make(cls, id);
 	struct stat attr;
 	past_attr(fuse_req_userdata(req), ino, type, &attr);
 	reply_past(req, ino, &attr);
@@ -86,8 +85,12 @@ static void lookup_replaced(fuse_req_t req, const char *name)
 		fuse_reply_err(req, ENOENT);
 		return;
 	}
+	if (ino_get_class(job->old) == INO_DRAFT && !tree_look(mount->tree, job->old)) {
+		fuse_reply_err(req, ENOENT);
+		return;
+	}
 	job->looked = true;
-	reply_past_node(req, INO_VERSION, job->old_version, type_of(job->kind));
+	reply_past_node(req, job->old, type_of(job->kind));
 }
 
 static bool lives(fuse_req_t req, const struct echo_job *job)
@@ -109,11 +112,11 @@ static void reply_leaving(fuse_req_t req, const struct echo_job *job)
 {
 	bool moves = job->op == ECHO_MOVE && !job->split;
 	if (!moves && lives(req, job))
-		reply_past_node(req, INO_ECHO, (int64_t)job->seq + 1, type_of(job->kind));
+		reply_past_node(req, ino_make(INO_ECHO, (int64_t)job->seq + 1), type_of(job->kind));
 	else if (job->kind == STORE_DIR)
-		reply_past_node(req, INO_DIR, job->node, S_IFDIR);
+		reply_past_node(req, ino_make(INO_DIR, job->node), S_IFDIR);
 	else
-		reply_past_node(req, INO_VERSION, job->old_version, type_of(job->kind));
+		reply_past_node(req, ino_make(INO_VERSION, job->old_version), type_of(job->kind));
 }
 
 static bool lookup_past(fuse_req_t req, int64_t parent, const char *name)

@@ -212,7 +212,7 @@ void echo_destroy(struct echo *echo);
  * watched itself.
  */
 void echo_add(struct mount *mount, const struct store_change *change, bool known);
-void echo_add_replaced(struct mount *mount, const struct store_change *change);
+void echo_add_replaced(struct mount *mount, const struct store_change *change, fuse_ino_t old);
 /* The batch is published. */
 void echo_publish(struct mount *mount);
 /* False: there is none (any more). waiting: how many changes are still to be repeated. */

@@ -66,12 +66,15 @@ struct publisher {
 
 /*
  * Does the kernel know better than the entry that it may have cached? It carries out renames, removals and creations that were
- * made through the mount itself, and a name that is being written was never to be cached (tree_lookup). Only a listing
- * with attributes (READDIRPLUS) that was answered before the save and is read after it could bring the old version back.
+ * made through the mount itself, and a name that is being written was never to be cached (tree_lookup), unless others were
+ * led past its draft (tree/again.c). Only a listing with attributes (READDIRPLUS) that was answered before the save and is
+ * read after it could bring the old version back.
  */
 static bool is_settled(struct mount *mount, const struct store_change *change, bool own)
 {
-	return own && (change->op != STORE_UPDATE || !mount_listed_lately(mount));
+	return own && (change->op != STORE_UPDATE ||
+			      (!mount_listed_lately(mount) &&
+				      !tree_is_exposed(mount->tree, change->version)));
 }
 
 /*
@@ -138,11 +141,10 @@ static bool invalidate_name(
 	return r == 0 || (mount->echo && forget_attr(publisher, parent, -1));
 }
 
-/* Is it open or watched, although no name leads to it any more? */
-static bool is_in_use(struct mount *mount, int64_t version)
+/* An inode to which no name leads any more: is it open or watched? */
+static bool is_in_use(struct mount *mount, fuse_ino_t ino)
 {
-	return version && fuse_lowlevel_notify_inval_inode(
-				  mount->session, ino_make(INO_VERSION, version), -1, 0) == 0;
+	return ino_get_id(ino) && fuse_lowlevel_notify_inval_inode(mount->session, ino, -1, 0) == 0;
 }
 
 /*
@@ -160,8 +162,12 @@ static void echo_change(
 		echo_add(mount, change, known);
 	bool replaced =
 		change->op == STORE_UPDATE || (change->op == STORE_DELETE && !own && !known);
-	if (replaced && is_in_use(mount, change->old_version))
-		echo_add_replaced(mount, change);
+	fuse_ino_t old = ino_make(INO_VERSION, change->old_version);
+	if (replaced && is_in_use(mount, old))
+		echo_add_replaced(mount, change, old);
+	old = tree_find_replaced(mount->tree, change, own);
+	if (is_in_use(mount, old))
+		echo_add_replaced(mount, change, old);
 }
 
 static uint64_t ino_of_change(const struct store_change *change)

@@ -35,6 +35,7 @@ int snapshot_init(struct snapshot *snapshot, const struct draft *draft)
 	snapshot->content.data = snapshot->data;
 	snapshot->kind = draft->kind;
 	snapshot->changes = draft->changes;
+	snapshot->exposed = draft->exposed;
 	snapshot->attr = draft->attr;
 	snapshot->created = draft->state != DRAFT_BOUND;
 	if (!snapshot->created) {
@@ -173,15 +174,23 @@ void draft_rest(struct tree *tree, struct draft *draft)
 		draft_unbind(tree, draft);
 }
 
-/* Before the commit: what it replaces is there until the new version is published (unseen.c). */
-static void hold_back(struct tree *tree, const struct tree_request *request,
-	const struct store_node *old, const struct store_node *node)
+/*
+ * Before the commit: what it replaces is there until the new version is published (unseen.c). Where it isn't the node that
+ * was opened anybody may have been led to what it replaces.
+ */
+static int hold_back(struct tree *tree, const struct tree_request *request,
+	const struct snapshot *snapshot, const struct store_node *old,
+	const struct store_node *node)
 {
-	if (old->kind != STORE_MODULE || old->id != node->id || old->version == node->version)
-		return;
+	bool hidden =
+		old->kind == STORE_MODULE && old->id == node->id && old->version != node->version;
+	bool exposed = snapshot->exposed || node->id != snapshot->node;
+	if (!hidden && !exposed)
+		return 0;
 	tree_lock(tree);
-	unseen_add(tree, node->version, request->patience_ms);
+	int r = unseen_add(tree, node->version, hidden ? request->patience_ms : 0, exposed);
 	tree_unlock(tree);
+	return exposed ? r : 0; /* else it is seen a little too early */
 }
 
 static int commit_snapshot(struct tree *tree, const struct tree_request *request,
@@ -195,11 +204,12 @@ static int commit_snapshot(struct tree *tree, const struct tree_request *request
 	if (!snapshot->created)
 		(void)store_get_node(store_txn_reader(txn), snapshot->node, &old);
 	r = save(tree, txn, snapshot, ret_node);
+	if (r == 0)
+		r = hold_back(tree, request, snapshot, &old, ret_node);
 	if (r < 0) {
 		store_abort(txn);
 		return r;
 	}
-	hold_back(tree, request, &old, ret_node);
 	r = store_commit(txn, ret_change);
 	if (r < 0) {
 		tree_lock(tree);

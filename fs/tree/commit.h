@@ -17,6 +17,7 @@ struct snapshot {
 	int64_t parent;
 	char name[STORE_NAME_MAX + 1];
 	uint64_t changes;
+	bool exposed; /* struct draft's */
 	struct store_attr attr;
 };
 

@@ -60,6 +60,7 @@ void draft_release(struct tree *tree, struct draft *draft)
 		return;
 	}
 	draft_unbind(tree, draft);
+	again_drop(tree, draft);
 	HASH_DELETE(by_ino, tree->drafts_by_ino, draft);
 	tree->aparts -= draft->apart;
 	tree->memory -= draft->capacity;
@@ -165,6 +166,8 @@ void draft_bind(struct tree *tree, struct draft *draft, int64_t node)
 	draft_unname(tree, draft);
 	draft->state = DRAFT_BOUND;
 	draft->temporary = false;
+	if (draft->node != node)
+		again_drop(tree, draft);
 	draft->node = node;
 	if (draft_find_node(tree, node))
 		return; /* another one is the shared draft of that node; this one only ends its life */
@@ -304,6 +307,8 @@ void draft_set_data(
 void draft_become_dropping(struct tree *tree, struct draft *draft)
 {
 	draft_unbind(tree, draft);
+	again_drop(tree, draft);
+	draft->led = false;
 	draft->state = DRAFT_LOCAL;
 	draft->node = 0;
 	if (draft->kind == STORE_MODULE)

@@ -65,6 +65,14 @@ struct draft {
 
 	UT_hash_handle by_ino, by_name, by_node;
 	bool in_by_node;
+
+	UT_hash_handle by_saved; /* again.c, as all that follows */
+	bool in_by_saved;
+	bool alone;   /* since its last close nobody was led past it */
+	bool led;     /* somebody was led to it without a ticket */
+	bool exposed; /* being written: the kernel may have cached what it is going to replace */
+	pid_t saver;  /* the process that closed it last */
+	unsigned int looks;
 };
 
 struct draft *draft_create(struct tree *tree, enum draft_state state, enum store_kind kind);

@@ -3,11 +3,11 @@
  * Open files: readers have a committed version, writers share a draft.
  *
  * A draft of a node is in drafts_by_node from the first look-up that leads to it until its last file is closed; the next
- * writer gets a new one. Its content is loaded from the store when the first file of it is opened (unless O_TRUNC).
+ * writer gets a new one, or that one (again.c). Its content is loaded from the store when the first file of it is opened
+ * (unless O_TRUNC).
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +127,7 @@ static void draft_restart(struct tree *tree, struct draft *draft, bool share)
 	if (draft->state != DRAFT_BOUND || draft->files || draft->in_by_node ||
 		draft_is_dirty(draft)) /* then a save is under way */
 		return;
+	draft->exposed = !again_take(draft);
 	if (share)
 		draft_bind(tree, draft, draft->node);
 	if (draft->changes != draft->committed)
@@ -155,16 +156,40 @@ static int draft_open(struct tree *tree, struct draft *draft, int flags, bool *r
 	return 0;
 }
 
+static int send_back(struct tree *tree, const struct tree_caller *caller, int flags)
+{
+	enum ticket_use use = !wants_write(flags) ? TICKET_LOOK
+			      : flags & O_TRUNC   ? TICKET_TRUNCATE
+						  : TICKET_WRITE;
+	return ticket_send_back(tree, caller, TICKET_ANY, use);
+}
+
 /*
  * A draft that is of no file any more, and has nothing in memory (draft.c, draft_unload()): the name may lead to another one.
  * Who has been sent back already is not sent back again.
  */
 static int leave_gone(struct tree *tree, const struct tree_caller *caller, bool again, int flags)
 {
-	if (again)
-		return -ENOENT;
-	return ticket_send_back(
-		tree, caller, TICKET_ANY, wants_write(flags) ? TICKET_WRITE : TICKET_LOOK);
+	return again ? -ENOENT : send_back(tree, caller, flags);
+}
+
+static bool is_refreshed(struct tree *tree, const struct draft *draft, int64_t base)
+{
+	tree_lock(tree);
+	bool refreshed = draft->base != base;
+	tree_unlock(tree);
+	return refreshed;
+}
+
+/* It could be opened and nothing has come of it. */
+static void draft_close(struct tree *tree, struct draft *draft)
+{
+	tree_lock(tree);
+	draft->files--;
+	if (draft->state == DRAFT_BOUND)
+		draft_rest(tree, draft);
+	draft_release(tree, draft);
+	tree_unlock(tree);
 }
 
 static int open_draft(struct tree *tree, struct store_reader *reader,
@@ -173,8 +198,11 @@ static int open_draft(struct tree *tree, struct store_reader *reader,
 	bool refresh;
 	tree_lock(tree);
 	struct draft *draft = draft_find(tree, ino);
-	int r = draft_open(tree, draft, flags, &refresh);
 	bool again = ticket_is_left(tree, caller->tid);
+	bool led = draft && draft->led && !again;
+	int64_t base = draft ? draft->base : 0;
+	int r = led && again_is_taken(tree, draft) ? -ESTALE
+						   : draft_open(tree, draft, flags, &refresh);
 	ticket_drop(tree, caller->tid); /* it has led here, or it was an old one */
 	tree_unlock(tree);
 	/*
@@ -184,17 +212,16 @@ static int open_draft(struct tree *tree, struct store_reader *reader,
 	if (r < 0 && again && !wants_write(flags))
 		return -ENOENT;
 	if (r < 0)
-		return ticket_send_back(
-			tree, caller, TICKET_ANY, wants_write(flags) ? TICKET_WRITE : TICKET_LOOK);
+		return send_back(tree, caller, flags);
 
 	r = draft_load(tree, reader, draft, refresh);
+	/* The kernel keeps the size that it was told when it was led here. */
+	if (r == 0 && led && is_refreshed(tree, draft, base))
+		r = -ESTALE;
 	struct tree_file *file =
 		r < 0 ? NULL : file_create(tree, NULL, draft, wants_write(flags) ? caller : NULL);
 	if (!file) {
-		tree_lock(tree);
-		draft->files--;
-		draft_release(tree, draft);
-		tree_unlock(tree);
+		draft_close(tree, draft);
 		if (r == -ESTALE)
 			return leave_gone(tree, caller, again, flags);
 		return r < 0 ? r : -ENOMEM;
@@ -477,12 +504,17 @@ int tree_truncate(struct tree *tree, struct store_reader *reader, const struct t
 	}
 	tree_lock(tree);
 	struct draft *draft = draft_find(tree, ino);
-	if (draft)
-		draft->pins++;
 	bool again = ticket_is_left(tree, caller->tid);
+	bool led = draft && draft->led && !file && !again;
+	if (draft && !led)
+		draft->pins++;
 	if (draft && !file)
 		ticket_drop(tree, caller->tid);
+	if (draft && !draft->in_by_node)
+		draft->exposed = true;
 	tree_unlock(tree);
+	if (led) /* for others it may be a file that they write, or read */
+		return send_back(tree, caller, O_WRONLY | (size ? 0 : O_TRUNC));
 	if (!draft)
 		return -ESTALE;
 
@@ -497,105 +529,4 @@ int tree_truncate(struct tree *tree, struct store_reader *reader, const struct t
 	draft_release(tree, draft);
 	tree_unlock(tree);
 	return r == -ESTALE && !file ? leave_gone(tree, caller, again, O_WRONLY) : r;
-}
-
-/* What a close has to know of its draft; taken under the lock, used without it. */
-struct close_facts {
-	bool save; /* there is something to commit */
-	bool module;
-	bool only; /* no other open file shares the draft */
-	char name[STORE_NAME_MAX + 1];
-	dev_t device;
-	uint64_t inos
-		[2]; /* its st_ino, and what that was before it was committed for the first time */
-};
-
-static void close_facts_init(
-	struct close_facts *facts, const struct tree *tree, const struct draft *draft)
-{
-	facts->save = draft_is_unsaved(draft) &&
-		      (draft->state == DRAFT_BOUND || draft->state == DRAFT_NEW);
-	facts->module = draft->kind == STORE_MODULE;
-	facts->only = draft->files == 1;
-	snprintf(facts->name, sizeof(facts->name), "%s", draft->place ? draft->place->name : "");
-	facts->device = tree->device;
-	facts->inos[0] = ino_synthetic(draft->ino);
-	facts->inos[1] = (uint64_t)draft->node;
-}
-
-/* Is this close the end of a save? Looks at the caller, so without the lock. */
-static bool close_is_save(const struct close_facts *facts, const struct tree_caller *caller,
-	pid_t opener, bool *ret_killed)
-{
-	*ret_killed = facts->module && facts->only && caller_is_killed(caller->tid);
-	if (*ret_killed)
-		return false;
-	/* A child has inherited it, and who opened it is going to close it too. */
-	if (caller_process(caller->tid) != opener &&
-		caller_has_duplicate(opener, facts->name, facts->device, facts->inos, 2))
-		return false;
-	return !facts->only ||
-	       !caller_has_duplicate(caller->tid, facts->name, facts->device, facts->inos, 2);
-}
-
-void tree_flush(struct tree *tree, const struct tree_caller *caller, struct tree_file *file,
-	bool closing, struct draft **ret_draft)
-{
-	*ret_draft = NULL;
-	struct draft *draft = file->draft;
-	if (!draft || !file->writes)
-		return;
-	struct close_facts facts;
-	tree_lock(tree);
-	if (!closing)
-		draft_promote(draft);
-	close_facts_init(&facts, tree, draft);
-	draft->pins++;
-	tree_unlock(tree);
-
-	bool killed = false;
-	bool save =
-		facts.save && (!closing || close_is_save(&facts, caller, file->opener, &killed));
-	if (save) {
-		*ret_draft = draft;
-		return;
-	}
-	tree_lock(tree);
-	if (facts.save && killed)
-		draft_give_up(tree, draft);
-	draft->pins--;
-	draft_release(tree, draft);
-	tree_unlock(tree);
-}
-
-static void release_draft(struct tree *tree, struct tree_file *file, struct draft **ret_draft)
-{
-	struct draft *draft = file->draft;
-	bool last = --draft->files == 0;
-	if (last && draft->temporary)
-		draft->expires = clock_monotonic() + TEMPORARY_SECONDS * NANOSECONDS;
-	if (last && (draft->state == DRAFT_BOUND || draft->state == DRAFT_NEW)) {
-		if (file->writes && draft_is_dirty(draft)) {
-			draft->pins++;
-			*ret_draft = draft;
-		} else if (draft->state == DRAFT_NEW) {
-			draft_give_up(tree, draft);
-		} else {
-			draft_unbind(tree, draft);
-		}
-	}
-	draft_release(tree, draft);
-}
-
-void tree_release(struct tree *tree, struct tree_file *file, struct draft **ret_draft)
-{
-	*ret_draft = NULL;
-	tree_lock(tree);
-	DL_DELETE(tree->files, file);
-	if (file->content)
-		content_close(tree, file->content);
-	else
-		release_draft(tree, file, ret_draft);
-	tree_unlock(tree);
-	free(file);
 }

@@ -40,6 +40,7 @@ static void look_at_file(const struct listing *listing, const struct store_entry
 			entry->change > tree->published;
 	if (listing->settled && !*ret_changing)
 		known_add(tree, listing->epoch, node);
+	again_forget(tree, node->id);
 	tree_unlock(tree);
 }
 

@@ -138,6 +138,7 @@ void tree_forget_node(struct tree *tree, int64_t node)
 		draft_give_up(tree, draft);
 		draft_release(tree, draft);
 	}
+	again_forget_node(tree, node);
 	if (tree->aparts)
 		forget_apart(tree, node);
 	content_unlink_node(tree, node);

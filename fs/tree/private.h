@@ -52,10 +52,11 @@ struct aside {
 	struct aside *next;
 };
 
-/* unseen.c: a version that is committed, and that nobody but its writer is to see yet. */
+/* unseen.c: a version of our own that is being committed, or is and isn't published yet. */
 struct unseen {
 	int64_t version;
-	int64_t until; /* CLOCK_MONOTONIC, ns */
+	int64_t until; /* till then nobody but its writer is to see it (CLOCK_MONOTONIC, ns) */
+	bool exposed;  /* the kernel may have cached the one before it */
 	struct unseen *next;
 };
 
@@ -101,7 +102,7 @@ struct tree {
 	int64_t last_position; /* see struct draft */
 	uint64_t settled;      /* how many new files have been put into the store */
 	size_t memory;         /* bytes of all drafts */
-	struct draft *drafts_by_ino, *drafts_by_name, *drafts_by_node;
+	struct draft *drafts_by_ino, *drafts_by_name, *drafts_by_node, *drafts_saved;
 	struct ticket *tickets;
 	struct aside *asides;
 	unsigned int aparts; /* how many drafts are apart */
@@ -164,9 +165,26 @@ bool known_find(struct tree *tree, int64_t version, struct store_node *ret_node)
 /* The node of a file is as the store had it after `epoch` was asked for. */
 void known_add(struct tree *tree, uint64_t epoch, const struct store_node *node);
 
+/* again.c; all want the lock. */
+/* The draft's last file is closed, by that process. */
+void again_note(struct tree *tree, struct draft *draft, pid_t process);
+/* The draft is freed, or is going to be of no node or of another one. */
+void again_drop(struct tree *tree, struct draft *draft);
+/* Somebody is led to something else for that node. */
+void again_forget(struct tree *tree, int64_t node);
+/* The node is gone. */
+void again_forget_node(struct tree *tree, int64_t node);
+/* The draft to which the caller is led who looks that file up; NULL: he gets what everybody gets. */
+struct draft *again_find(struct tree *tree, const struct tree_caller *caller,
+	const struct store_node *node, const char *name);
+/* Others had the draft, or its file, before whoever was led to it. */
+bool again_is_taken(struct tree *tree, const struct draft *draft);
+/* It is going to be written: was nobody led past it since its last close? */
+bool again_take(struct draft *draft);
+
 /* unseen.c; want the lock. */
-/* patience_ms: tree_request's. */
-void unseen_add(struct tree *tree, int64_t version, int patience_ms);
+/* hidden_ms: how long nobody is to see it at most; exposed: see struct unseen. -ENOMEM */
+int unseen_add(struct tree *tree, int64_t version, int64_t hidden_ms, bool exposed);
 void unseen_remove(struct tree *tree, int64_t version);
 void unseen_finish(struct tree *tree);
 /* unseen.c: makes of a node as it is in the store what is there for whoever looks. Takes the lock. */

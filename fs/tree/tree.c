@@ -201,8 +201,11 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 {
 	bool aside = aside_find(tree, node->id), gone = aside_hides(tree, node->id, caller->tid);
 	struct ticket *ticket = ticket_for_node(tree, caller, node, name);
+	struct draft *again = aside || ticket ? NULL : again_find(tree, caller, node, name);
 	ret_entry->early = node->version > tree->published_version;
 	tree->exposed += ret_entry->early;
+	if (!again)
+		again_forget(tree, node->id);
 	if (ticket && !(gone && ticket_is_own(ticket))) {
 		struct draft *draft =
 			ticket_draft(tree, ticket, ticket_is_own(ticket) ? shown : node, name);
@@ -215,6 +218,10 @@ static int lookup_node(struct tree *tree, const struct tree_caller *caller,
 		draft_entry(aside_new_file(tree, node->id), ret_entry);
 	} else if (gone) {
 		no_entry(false, ret_entry);
+	} else if (again) {
+		draft_take_node(tree, again, node);
+		draft_entry(again, ret_entry);
+		ret_entry->brief = true;
 	} else {
 		node_entry(tree, shown, ret_entry);
 		/* While it is written it may not be cached: so the save has nothing to invalidate. */

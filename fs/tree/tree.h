@@ -17,6 +17,9 @@
  * leads to a draft that holds the content already, the caller's own (`apart`), which does for whatever the call is about,
  * as an open file does on a local disk: there is no second -ESTALE in one system call.
  *
+ * Who saves a file again before others have looked at it needs none of that: the look-up leads his process to the draft that
+ * it had, and OPEN succeeds (again.c).
+ *
  * So a reader never shares an inode, its size or its pages with a writer, and needs no waiting. Drafts
  * are entries that may not be cached: anybody else's next look-up is asked again and leads to the version.
  *
@@ -166,6 +169,14 @@ int tree_commit(struct tree *tree, const struct tree_request *request, struct dr
  * everything is. May be called by any thread.
  */
 void tree_published(struct tree *tree, int64_t change, int64_t version);
+/* Of a version of our own that isn't published: may the kernel have cached the one before it? */
+bool tree_is_exposed(struct tree *tree, int64_t version);
+/*
+ * For the publisher, who has come to a change of a file, our own or not: is there a draft's inode that its name has led to and
+ * doesn't any more? It is returned once; 0: no. tree_look() counts a look-up of it; false: the kernel knows it no more.
+ */
+uint64_t tree_find_replaced(struct tree *tree, const struct store_change *change, bool own);
+bool tree_look(struct tree *tree, uint64_t ino);
 /* The name by which a pinned draft was opened. */
 void tree_draft_name(
 	struct tree *tree, const struct draft *draft, char ret_name[STORE_NAME_MAX + 1]);

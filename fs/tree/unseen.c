@@ -35,7 +35,7 @@ static void unseen_sweep(struct tree *tree, int64_t first, int64_t last)
 	for (struct unseen **p = &tree->unseen; *p;) {
 		struct unseen *unseen = *p;
 		bool gone = unseen->version >= first && unseen->version <= last;
-		if (!gone && unseen->until > now) {
+		if (!gone && (unseen->exposed || unseen->until > now)) {
 			p = &unseen->next;
 			continue;
 		}
@@ -44,17 +44,19 @@ static void unseen_sweep(struct tree *tree, int64_t first, int64_t last)
 	}
 }
 
-void unseen_add(struct tree *tree, int64_t version, int patience_ms)
+int unseen_add(struct tree *tree, int64_t version, int64_t hidden_ms, bool exposed)
 {
-	int64_t wait = patience_ms < 0 ? UNSEEN_MS : patience_ms;
+	int64_t wait = hidden_ms < 0 ? UNSEEN_MS : hidden_ms;
 	struct unseen *unseen = malloc(sizeof(*unseen));
-	if (!unseen) /* it is seen a little too early */
-		return;
+	if (!unseen)
+		return -ENOMEM;
 	unseen->version = version;
 	unseen->until = clock_monotonic() + wait * MILLISECOND;
+	unseen->exposed = exposed;
 	unseen_sweep(tree, version, version);
 	unseen->next = tree->unseen;
 	tree->unseen = unseen;
+	return 0;
 }
 
 void unseen_remove(struct tree *tree, int64_t version)
@@ -62,12 +64,27 @@ void unseen_remove(struct tree *tree, int64_t version)
 	unseen_sweep(tree, version, version);
 }
 
-static bool unseen_has(struct tree *tree, int64_t version)
+static const struct unseen *unseen_find(const struct tree *tree, int64_t version)
 {
 	const struct unseen *unseen = tree->unseen;
 	while (unseen && unseen->version != version)
 		unseen = unseen->next;
+	return unseen;
+}
+
+static bool unseen_has(struct tree *tree, int64_t version)
+{
+	const struct unseen *unseen = unseen_find(tree, version);
 	return unseen && unseen->until > clock_monotonic();
+}
+
+bool tree_is_exposed(struct tree *tree, int64_t version)
+{
+	tree_lock(tree);
+	const struct unseen *unseen = unseen_find(tree, version);
+	bool exposed = unseen && unseen->exposed;
+	tree_unlock(tree);
+	return exposed;
 }
 
 static struct seen *seen_find(struct tree *tree, int64_t version)
