@@ -189,11 +189,10 @@ static int run(void *arg, int argc, char **argv)
 	if (store_open(argv[0], &store_options, &store))
 		return cli_fail("%s", store_error());
 	int status = mounts_refuse_inside(export->dir, store_url(store));
-	if (status)
-		;
-	else if (store_reader_create(store, &export->reader) || store_reader_begin(export->reader))
+	if (!status &&
+		(store_reader_create(store, &export->reader) || store_reader_begin(export->reader)))
 		status = cli_fail("%s", store_error());
-	else
+	if (!status)
 		status = export_snapshot(export, store);
 	if (export->top >= 0)
 		close(export->top);

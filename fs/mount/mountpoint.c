@@ -48,7 +48,8 @@ static bool parse_row(const char *line, struct mountpoint *ret_row)
 	unescape(path);
 	if (strlen(path) >= sizeof(ret_row->path))
 		return false;
-	const char *user = strstr(line, "user_id=");
+	const char *options = strrchr(line, ' '); /* of the file system; the last field */
+	const char *user = options ? strstr(options, "user_id=") : NULL;
 	bool known = user && sscanf(user, "user_id=%u", &owner) == 1;
 	*ret_row = (struct mountpoint){
 		.device = makedev(major, minor),
