@@ -140,6 +140,7 @@ static int connect_db(struct sqlite_db *db)
 		disconnect(db);
 		return err;
 	}
+	sqlite_stamp_note(&db->stamp, db->handle);
 	bound_cache(store, db->handle);
 	if (!db->write)
 		sqlite3_exec(db->handle, "PRAGMA query_only = 1", NULL, NULL, NULL);
@@ -165,7 +166,8 @@ int sqlite_renew(struct sqlite_db *db)
 {
 	if (!db->handle)
 		return connect_db(db);
-	if (!sqlite3_get_autocommit(db->handle) || !sqlite_stamp_is_old(&db->stamp, db->handle))
+	if (!sqlite_stamp_is_old(&db->stamp, db->db.store->url) ||
+		!sqlite3_get_autocommit(db->handle))
 		return 0;
 	for (sqlite3_stmt *s = NULL; (s = sqlite3_next_stmt(db->handle, s));)
 		if (sqlite3_stmt_busy(s))

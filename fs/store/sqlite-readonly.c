@@ -72,11 +72,15 @@ void sqlite_stamp_take(struct sqlite_stamp *stamp, const char *path)
 		*stamp = (struct sqlite_stamp){.mtime = st.st_mtim, .size = st.st_size};
 }
 
-bool sqlite_stamp_is_old(const struct sqlite_stamp *stamp, sqlite3 *handle)
+void sqlite_stamp_note(struct sqlite_stamp *stamp, sqlite3 *handle)
 {
-	const char *path = sqlite3_db_filename(handle, "main");
+	stamp->immutable = sqlite3_uri_boolean(sqlite3_db_filename(handle, "main"), "immutable", 0);
+}
+
+bool sqlite_stamp_is_old(const struct sqlite_stamp *stamp, const char *path)
+{
 	struct sqlite_stamp now;
-	if (!sqlite3_uri_boolean(path, "immutable", 0))
+	if (!stamp->immutable)
 		return false;
 	sqlite_stamp_take(&now, path);
 	return now.size != stamp->size || now.mtime.tv_sec != stamp->mtime.tv_sec ||

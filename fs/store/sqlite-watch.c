@@ -103,6 +103,7 @@ static int connect_watch(struct sqlite_watch *watch)
 		watch->store->options.busy_timeout_ms, &watch->handle);
 	if (err)
 		return err;
+	sqlite_stamp_note(&watch->stamp, watch->handle);
 	int code = sqlite3_prepare_v2(
 		watch->handle, "PRAGMA data_version", -1, &watch->data_version, NULL);
 	err = code == SQLITE_OK ? sqlite_triggers_init(&watch->triggers, watch->handle)
@@ -115,7 +116,7 @@ static int connect_watch(struct sqlite_watch *watch)
 /* As sqlite_renew(). *ret_renewed: what was seen before counts for nothing. */
 static int renew(struct sqlite_watch *watch, bool *ret_renewed)
 {
-	*ret_renewed = !watch->handle || sqlite_stamp_is_old(&watch->stamp, watch->handle);
+	*ret_renewed = !watch->handle || sqlite_stamp_is_old(&watch->stamp, watch->path);
 	if (!*ret_renewed)
 		return 0;
 	disconnect(watch);

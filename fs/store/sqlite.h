@@ -20,6 +20,7 @@ struct sqlite_triggers {
  * (sqlite-readonly.c).
  */
 struct sqlite_stamp {
+	bool immutable; /* it was opened so */
 	struct timespec mtime;
 	off_t size;
 };
@@ -75,8 +76,10 @@ bool sqlite_is_immutable(const char *path);
 char *sqlite_immutable_uri(const char *path);
 /* As the file is now; before it is opened. */
 void sqlite_stamp_take(struct sqlite_stamp *stamp, const char *path);
-/* Has the file changed since, and was it opened as immutable? */
-bool sqlite_stamp_is_old(const struct sqlite_stamp *stamp, sqlite3 *handle);
+/* After that. */
+void sqlite_stamp_note(struct sqlite_stamp *stamp, sqlite3 *handle);
+/* Was the file at path opened as immutable, and has it changed since? */
+bool sqlite_stamp_is_old(const struct sqlite_stamp *stamp, const char *path);
 /* Says that the file, which can't be opened, may not be read: -EACCES. */
 int sqlite_refuse_to_read(const char *path);
 /* Says why a file that SQLite opened for reading only can't be written, and the way out: -EROFS. */
