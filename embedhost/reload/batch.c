@@ -167,8 +167,7 @@ static void batch_restore_lines(struct batch *batch)
 
 	for (member = batch->members; member; member = member->hh.next)
 		if (member->path)
-			source_show_lines(
-				member->path, member->record ? member->record->source : NULL);
+			lines_show(member->path, member->record ? member->record->source : NULL);
 	PyErr_Clear();
 }
 
@@ -204,6 +203,7 @@ static void batch_try_again(void)
 			continue;
 		record_set(&record->seen, NULL);
 		record->gone = record->moved = false;
+		record->placed = 0;
 		name = PyUnicode_FromString(record->name);
 		if (!name || PySet_Add(engine->late, name) < 0)
 			PyErr_Clear();

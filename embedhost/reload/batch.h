@@ -305,9 +305,6 @@ void hooks_unload(struct report *report, PyObject *name, PyObject *dict);
 void hooks_reload(struct report *report, PyObject *name, PyObject *dict, PyObject *previous);
 int hooks_keep(struct member *member);
 
-/* engine.c: before the file is read, so that no change after it is missed */
-void engine_watch_file(const char *path);
-
 /* detect.c */
 int detect_changes(PyObject *ret_changed, PyObject *ret_deleted, bool *ret_fresh);
 void detect_want(PyObject *events);

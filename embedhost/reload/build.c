@@ -38,16 +38,25 @@ static char *spec_path(PyObject *spec)
 
 static int member_locate(struct member *member)
 {
-	member->spec = finder_find(member->name);
+	struct record *record = member->record;
+
+	member->spec =
+		finder_find_known(member->name, record_is_placed(record) ? record->path : NULL);
 	if (!member->spec)
 		return -1;
-	if (member->spec == Py_None || !finder_owns_spec(member->spec)) {
+	if (member->spec == Py_None || !spec_is_ours(member->spec)) {
 		PyErr_Format(PyExc_ModuleNotFoundError,
 			"module %R has no source in a watched directory any more", member->name);
 		return -1;
 	}
 	member->path = spec_path(member->spec);
-	return member->path ? 0 : -1;
+	if (!member->path)
+		return -1;
+	if (strcmp(member->path, record->path) != 0)
+		engine_watch_file(member->path);
+	else if (!record_is_placed(record))
+		record_place(record);
+	return 0;
 }
 
 /* An affected module runs the bytes that it was last seen with; a stat that shows nothing new
@@ -57,7 +66,6 @@ static int member_read(struct member *member)
 	struct record *record = member->record;
 	struct source source = {0};
 
-	engine_watch_file(member->path);
 	if (source_read_batch(member->path, &source) < 0)
 		return -1;
 	member->bytes = source.bytes;
@@ -75,7 +83,7 @@ static int member_prepare(struct member *member)
 	member->live_dict = Py_NewRef(PyModule_GetDict(record->module));
 	if (member_locate(member) < 0 || member_read(member) < 0)
 		return -1;
-	if (source_show_lines(member->path, member->bytes) < 0)
+	if (lines_show(member->path, member->bytes) < 0)
 		return -1;
 	member->code = source_compile(member->bytes, member->path);
 	return member->code ? member_create_scratch(member) : -1;
@@ -146,7 +154,7 @@ static int member_run_first(
 		return -1;
 	record_set(&member->bytes, source.bytes);
 	member->stamp = source.stamp;
-	source_show_lines(path, source.bytes);
+	lines_show(path, source.bytes);
 	record_set(&member->code, source_compile(source.bytes, path));
 	if (!member->code)
 		return batch_fail(batch, member->name);

@@ -317,7 +317,7 @@ static void records_forget_deleted(struct batch *batch)
 
 		if (record) {
 			report_add_event(batch->report, "unloaded", name, record->version, 0);
-			source_show_lines(record->path, NULL);
+			lines_show(record->path, NULL);
 			record_forget(record);
 		}
 		Py_DECREF(name);

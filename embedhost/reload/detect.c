@@ -29,7 +29,7 @@ static int record_moved(struct record *record, PyObject *name, bool *ret_moved, 
 
 	if (!spec)
 		return -1;
-	*ret_gone = spec == Py_None || !finder_owns_spec(spec);
+	*ret_gone = spec == Py_None || !spec_is_ours(spec);
 	*ret_moved = false;
 	if (!*ret_gone) {
 		origin = PyObject_GetAttrString(spec, "origin");
@@ -51,12 +51,14 @@ static bool stamp_tells(struct record *record)
 	       stamp_same(&stamp, &record->stamp);
 }
 
-static int record_read(struct record *record, bool *ret_fresh)
+static int record_read(struct record *record, bool sweep, bool *ret_fresh)
 {
 	PyObject *latest = record->seen ? record->seen : record->source;
 	struct source source;
 	int same;
 
+	if (sweep && stamp_tells(record))
+		return 0;
 	if (source_read_batch(record->path, &source) < 0) {
 		PyErr_Clear(); /* not readable right now: the next look tells */
 		return 0;
@@ -71,24 +73,25 @@ static int record_read(struct record *record, bool *ret_fresh)
 	return same < 0 ? -1 : 0;
 }
 
-/* With placed, nothing came or went, so the module's name leads where it led. */
-static int record_look(
-	struct record *record, PyObject *name, bool sweep, bool placed, bool *ret_fresh)
+static int record_look(struct record *record, PyObject *name, bool sweep, bool *ret_fresh)
 {
 	bool moved = false, gone = false;
 
 	if (watch_is_lost(engine->watch, record->path))
 		return 0;
-	placed = placed && !record->moved && !record->gone;
-	if (!placed && record_moved(record, name, &moved, &gone) < 0)
+	if (record_is_placed(record))
+		return record_read(record, sweep, ret_fresh);
+	if (record_moved(record, name, &moved, &gone) < 0)
 		return -1;
 	if (moved != record->moved || gone != record->gone)
 		*ret_fresh = true;
 	record->moved = moved;
 	record->gone = gone;
-	if (moved || gone || (sweep && stamp_tells(record)))
+	record->placed = 0;
+	if (moved || gone)
 		return 0;
-	return record_read(record, ret_fresh);
+	record_place(record);
+	return record_read(record, sweep, ret_fresh);
 }
 
 static bool record_is_unsettled(struct record *record)
@@ -301,7 +304,7 @@ void detect_want(PyObject *events)
 	PyErr_Restore(type, value, traceback);
 }
 
-static int look_at(PyObject *names, bool sweep, bool placed, bool *ret_fresh)
+static int look_at(PyObject *names, bool sweep, bool *ret_fresh)
 {
 	PyObject *list = PySequence_List(names);
 	int result = list ? 0 : -1;
@@ -311,7 +314,7 @@ static int look_at(PyObject *names, bool sweep, bool placed, bool *ret_fresh)
 		struct record *record = record_find(name);
 
 		if (record)
-			result = record_look(record, name, sweep, placed, ret_fresh);
+			result = record_look(record, name, sweep, ret_fresh);
 	}
 	Py_XDECREF(list);
 	return result;
@@ -339,7 +342,7 @@ int detect_after_load(PyObject *name, uint64_t looks)
 int detect_changes(PyObject *changed, PyObject *deleted, bool *ret_fresh)
 {
 	struct look look = {PySet_New(NULL), false};
-	bool sweep = false, placed;
+	bool sweep = false;
 	int result = -1;
 
 	if (!look.names)
@@ -349,12 +352,13 @@ int detect_changes(PyObject *changed, PyObject *deleted, bool *ret_fresh)
 		sweep = true;
 	if (PyErr_Occurred() || (sweep && note_all(&look) < 0))
 		goto out;
-	placed = !look.structure && !PySet_GET_SIZE(engine->late);
+	if (look.structure)
+		engine->layout++;
 	if (note_late(&look) < 0)
 		goto out;
 	result = 0;
 	if (PySet_GET_SIZE(look.names))
-		result = look_at(look.names, sweep, placed, ret_fresh);
+		result = look_at(look.names, sweep, ret_fresh);
 	if (result == 0 && look.structure)
 		result = look_for_wanted(changed, ret_fresh);
 	if (result == 0 && *ret_fresh)

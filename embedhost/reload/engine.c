@@ -104,8 +104,7 @@ static int scratch_type_ready(void)
 /* What a batch needs is there before the first one: it adds nothing to sys.modules by itself. */
 static int import_needed(void)
 {
-	static const char *const names[] = {
-		"_abc", "ast", "gc", "importlib.util", "linecache", "os.path", "traceback"};
+	static const char *const names[] = {"_abc", "ast", "gc", "os.path", "traceback"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		PyObject *module = PyImport_ImportModule(names[i]);
@@ -128,10 +127,11 @@ int engine_start(void)
 		PyErr_NoMemory();
 		return -1;
 	}
+	e->layout = 1;
 	engine = e;
 	if (import_needed() < 0 || engine_fill(e) < 0 || engine_start_watch(e) < 0 ||
-		report_types_ready() < 0 || scratch_type_ready() < 0 || fork_start() < 0 ||
-		finder_start(e) < 0 || track_start(e) < 0) {
+		report_types_ready() < 0 || lines_start() < 0 || scratch_type_ready() < 0 ||
+		fork_start() < 0 || finder_start(e) < 0 || track_start(e) < 0) {
 		engine = NULL;
 		engine_free(e);
 		return -1;
@@ -148,6 +148,7 @@ void engine_stop(void)
 		return;
 	earlier_stop();
 	finder_stop(engine);
+	lines_stop();
 	track_stop(engine);
 	HASH_ITER (hh, engine->records, record, next)
 		record_forget(record);

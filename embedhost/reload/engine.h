@@ -48,9 +48,10 @@ struct record {
 	PyObject *
 		inner_names; /* dict: qualname of a class or function -> frozenset: its attributes */
 	struct stamp stamp;
-	PyObject *seen; /* bytes last read, if they are not in effect yet, else NULL */
-	bool moved;     /* its name leads to another file */
-	bool gone;      /* its name leads nowhere any more */
+	PyObject *seen;  /* bytes last read, if they are not in effect yet, else NULL */
+	bool moved;      /* its name leads to another file */
+	bool gone;       /* its name leads nowhere any more */
+	uint64_t placed; /* the engine's layout in which its name led to path, or 0 */
 	PyObject
 		*outdated; /* list of weak references: code of earlier versions that somebody had */
 	uint64_t version;  /* successful runs of the body */
@@ -92,6 +93,7 @@ struct engine {
 	unsigned long owner; /* thread that has lock, or 0 */
 	uint64_t newest;     /* the thread made last when it took it */
 	uint64_t order, looks;
+	uint64_t layout; /* grows when something came or went below the watched directories */
 	void (*event_fn)(PyObject *event, void *data);
 	void *event_data;
 };
@@ -104,6 +106,8 @@ int engine_start(void);
 void engine_stop(void);
 int engine_watch(PyObject *dir);
 bool engine_path_is_watched(const char *path);
+void engine_watch_file(
+	const char *path); /* before it is read, so that no change after it is missed */
 
 /* earlier.c */
 void earlier_stop(void);
@@ -134,6 +138,9 @@ int record_create(PyObject *name, struct record **ret_record);
 void record_forget(struct record *record);
 int record_set_path(struct record *record, const char *path);
 struct record *record_find_path(const char *path);
+/* Its name still leads to its path; found out by who calls record_place(). */
+bool record_is_placed(const struct record *record);
+void record_place(struct record *record);
 /* object: what sys.modules has for it; the module itself and NULL are none. */
 void record_set_stand_in(struct record *record, PyObject *object);
 /* Who used what, both ways; steals uses. */
@@ -153,14 +160,26 @@ int source_read(const char *path, struct source *ret_source);
 int source_read_batch(const char *path, struct source *ret_source);
 void source_forget_batch(void); /* what was read since the last look is not needed any more */
 PyObject *source_compile(PyObject *bytes, const char *path);
-PyObject *source_decode(PyObject *bytes);
-int source_show_lines(const char *path, PyObject *bytes); /* to linecache; bytes NULL: forget */
+
+/* lines.c: what linecache shows */
+int lines_start(void);
+void lines_stop(void);
+int lines_show(const char *path, PyObject *bytes); /* NULL: nothing any more */
 
 /* finder.c */
 int finder_start(struct engine *e);
 void finder_stop(struct engine *e);
 PyObject *finder_find(PyObject *name); /* spec or None, as the import system would */
-bool finder_owns_spec(PyObject *spec);
+PyObject *finder_find_known(PyObject *name, const char *known);
+
+/* spec.c: of modules of watched directories */
+int spec_start(void);
+void spec_stop(void);
+/* package_dir: what its submodules are looked for in; NULL: it is no package. */
+PyObject *spec_create(PyObject *name, const char *path, const char *package_dir);
+bool spec_is_ours(PyObject *spec);
+/* What the import system sets on a new module. before: the spec of the version before, or NULL. */
+int spec_fill(PyObject *spec, PyObject *name, PyObject *dict, PyObject *before);
 
 /* track.c: what a body uses while it runs */
 struct body {

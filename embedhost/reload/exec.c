@@ -14,26 +14,14 @@ static PyObject *module_create(PyTypeObject *type, PyObject *name)
 	return PyObject_CallFunctionObjArgs((PyObject *)type, name, NULL);
 }
 
-static int scratch_set_attributes(PyObject *spec, PyObject *scratch)
-{
-	PyObject *bootstrap = PyImport_ImportModule("_frozen_importlib"), *result = NULL;
-
-	if (bootstrap)
-		result = PyObject_CallMethod(bootstrap, "_init_module_attrs", "OO", spec, scratch);
-	Py_XDECREF(bootstrap);
-	if (!result)
-		return -1;
-	Py_DECREF(result);
-	return 0;
-}
-
 int member_create_scratch(struct member *member)
 {
 	member->scratch = module_create(&Scratch_Type, member->name);
 	if (!member->scratch)
 		return -1;
 	member->dict = Py_NewRef(PyModule_GetDict(member->scratch));
-	return scratch_set_attributes(member->spec, member->scratch);
+	return spec_fill(member->spec, member->name, member->dict,
+		PyDict_GetItemString(member->live_dict, "__spec__"));
 }
 
 /* Submodules are left out: the scratch module finds them (scratch.c), and runs first what is to run. */

@@ -23,35 +23,6 @@ static bool file_exists(const char *path, mode_t kind)
 	return stat(path, &st) == 0 && (st.st_mode & S_IFMT) == kind;
 }
 
-static PyObject *spec_from_file(PyObject *name, const char *path, const char *package_dir)
-{
-	PyObject *filename = PyUnicode_DecodeFSDefault(path), *loader = NULL, *keywords = NULL;
-	PyObject *function = PyObject_GetAttrString(external, "spec_from_file_location");
-	PyObject *arguments = NULL, *spec = NULL, *search = Py_NewRef(Py_None);
-
-	if (package_dir) {
-		PyObject *dir = PyUnicode_DecodeFSDefault(package_dir);
-
-		Py_SETREF(search, dir ? Py_BuildValue("[N]", dir) : NULL);
-	}
-	if (filename)
-		loader = PyObject_CallFunctionObjArgs(engine->loader_type, name, filename, NULL);
-	if (loader && search) {
-		arguments = PyTuple_Pack(2, name, filename);
-		keywords = Py_BuildValue(
-			"{sOsO}", "loader", loader, "submodule_search_locations", search);
-	}
-	if (function && arguments && keywords)
-		spec = PyObject_Call(function, arguments, keywords);
-	Py_XDECREF(filename);
-	Py_XDECREF(loader);
-	Py_XDECREF(keywords);
-	Py_XDECREF(function);
-	Py_XDECREF(arguments);
-	Py_XDECREF(search);
-	return spec;
-}
-
 enum look { LOOK_NOTHING, LOOK_FOUND, LOOK_DIRECTORY, LOOK_EXTENSION, LOOK_ERROR };
 
 static bool extension_exists(const char *stem)
@@ -67,27 +38,45 @@ static bool extension_exists(const char *stem)
 	return false;
 }
 
-/* One watched directory of the path. */
-static enum look look_in(PyObject *name, const char *tail, const char *dir, PyObject **ret_spec)
+/* known: the file that the name leads to, so that nobody need look whether it is there, or NULL. */
+struct search {
+	PyObject *name;
+	const char *tail, *known;
+};
+
+static enum look found(
+	const struct search *search, const char *path, const char *package_dir, PyObject **ret_spec)
 {
-	char stem[PATH_MAX], path[PATH_MAX + 16];
+	*ret_spec = spec_create(search->name, path, package_dir);
+	return *ret_spec ? LOOK_FOUND : LOOK_ERROR;
+}
+
+static bool leads_to(const char *path, const struct search *search)
+{
+	return search->known && strcmp(path, search->known) == 0;
+}
+
+/* One watched directory of the path. */
+static enum look look_in(const struct search *search, const char *dir, PyObject **ret_spec)
+{
+	char stem[PATH_MAX], module[PATH_MAX + 16], package[PATH_MAX + 16];
 	bool is_dir;
 
-	if (snprintf(stem, sizeof(stem), "%s/%s", dir, tail) >= (int)sizeof(stem))
+	if (snprintf(stem, sizeof(stem), "%s/%s", dir, search->tail) >= (int)sizeof(stem))
 		return LOOK_NOTHING;
+	snprintf(module, sizeof(module), "%s.py", stem);
+	if (leads_to(module, search))
+		return found(search, module, NULL, ret_spec);
+	snprintf(package, sizeof(package), "%s/__init__.py", stem);
+	if (leads_to(package, search))
+		return found(search, package, stem, ret_spec);
 	is_dir = file_exists(stem, S_IFDIR);
-	snprintf(path, sizeof(path), "%s/__init__.py", stem);
-	if (is_dir && file_exists(path, S_IFREG)) {
-		*ret_spec = spec_from_file(name, path, stem);
-		return *ret_spec ? LOOK_FOUND : LOOK_ERROR;
-	}
+	if (is_dir && file_exists(package, S_IFREG))
+		return found(search, package, stem, ret_spec);
 	if (extension_exists(stem))
 		return LOOK_EXTENSION;
-	snprintf(path, sizeof(path), "%s.py", stem);
-	if (file_exists(path, S_IFREG)) {
-		*ret_spec = spec_from_file(name, path, NULL);
-		return *ret_spec ? LOOK_FOUND : LOOK_ERROR;
-	}
+	if (file_exists(module, S_IFREG))
+		return found(search, module, NULL, ret_spec);
 	return is_dir ? LOOK_DIRECTORY : LOOK_NOTHING;
 }
 
@@ -148,19 +137,21 @@ static bool entry_is_watched(PyObject *entry, const char **ret_dir)
 	return *ret_dir && **ret_dir == '/' && engine_path_is_watched(*ret_dir);
 }
 
-static enum look look_along(PyObject *name, PyObject *path, PyObject **ret_spec)
+static enum look look_along(PyObject *name, PyObject *path, const char *known, PyObject **ret_spec)
 {
-	const char *text = PyUnicode_AsUTF8(name), *tail, *dir;
+	const char *text = PyUnicode_AsUTF8(name), *dir;
+	struct search search = {name, text, known};
 	enum look look = LOOK_NOTHING, best = LOOK_NOTHING;
 
 	if (!text)
 		return LOOK_ERROR;
-	tail = strrchr(text, '.') ? strrchr(text, '.') + 1 : text;
+	if (strrchr(text, '.'))
+		search.tail = strrchr(text, '.') + 1;
 	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(path); i++) {
 		PyObject *entry = PyList_GET_ITEM(path, i);
 		bool watched = entry_is_watched(entry, &dir);
 
-		look = watched ? look_in(name, tail, dir, ret_spec)
+		look = watched ? look_in(&search, dir, ret_spec)
 			       : look_elsewhere(name, entry, ret_spec);
 		if (look == LOOK_FOUND || look == LOOK_ERROR)
 			return look;
@@ -186,14 +177,14 @@ static PyObject *path_as_list(PyObject *path)
 	return list;
 }
 
-static PyObject *find_spec(PyObject *name, PyObject *path)
+static PyObject *find_spec(PyObject *name, PyObject *path, const char *known)
 {
 	PyObject *spec = NULL, *list = path_as_list(path);
 	enum look look;
 
 	if (!list)
 		return NULL;
-	look = look_along(name, list, &spec);
+	look = look_along(name, list, known, &spec);
 	if (look == LOOK_DIRECTORY || look == LOOK_EXTENSION)
 		spec = path_finder_find(name, list);
 	Py_DECREF(list);
@@ -211,7 +202,7 @@ static PyObject *finder_find_spec(PyObject *self, PyObject *args, PyObject *keyw
 		return NULL;
 	if (!engine)
 		Py_RETURN_NONE;
-	return find_spec(name, path);
+	return find_spec(name, path, NULL);
 }
 
 static PyMethodDef finder_methods[] = {
@@ -263,25 +254,21 @@ static PyObject *parent_path(PyObject *name)
 /* Where a loaded module's name leads now. Py_None: nowhere. */
 PyObject *finder_find(PyObject *name)
 {
+	return finder_find_known(name, NULL);
+}
+
+/* Likewise, where nothing came or went since it led to this file. */
+PyObject *finder_find_known(PyObject *name, const char *known)
+{
 	PyObject *path = parent_path(name), *spec;
 
 	if (!path) { /* no parent, no module */
 		PyErr_Clear();
 		return Py_NewRef(Py_None);
 	}
-	spec = find_spec(name, path);
+	spec = find_spec(name, path, known);
 	Py_DECREF(path);
 	return spec;
-}
-
-bool finder_owns_spec(PyObject *spec)
-{
-	PyObject *loader = spec ? PyObject_GetAttrString(spec, "loader") : NULL;
-	bool owned = loader && (PyObject *)Py_TYPE(loader) == engine->loader_type;
-
-	Py_XDECREF(loader);
-	PyErr_Clear();
-	return owned;
 }
 
 static char *loader_path(PyObject *self)
@@ -379,6 +366,8 @@ int finder_start(struct engine *e)
 	external = PyImport_ImportModule("_frozen_importlib_external");
 	if (!external || !meta_path || !PyList_Check(meta_path) || PyType_Ready(&Finder_Type) < 0)
 		return -1;
+	if (spec_start() < 0)
+		return -1;
 	e->loader_type = loader_type_create();
 	e->finder = (PyObject *)PyObject_New(PyObject, &Finder_Type);
 	if (!e->loader_type || !e->finder)
@@ -399,4 +388,5 @@ void finder_stop(struct engine *e)
 	Py_CLEAR(e->finder);
 	Py_CLEAR(e->loader_type);
 	Py_CLEAR(external);
+	spec_stop();
 }

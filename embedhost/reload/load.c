@@ -164,12 +164,14 @@ int load_adopt_namespace(PyObject *name, PyObject *module)
 	struct record *record;
 	int result = 0;
 
-	if (spec && finder_owns_spec(spec))
+	if (spec && spec_is_ours(spec))
 		origin = PyObject_GetAttrString(spec, "origin");
 	if (origin && PyUnicode_Check(origin))
 		path = PyUnicode_AsUTF8(origin);
 	if (path && source.bytes && events)
 		code = source_compile(source.bytes, path);
+	if (code)
+		engine_watch_file(path);
 	if (code && record_create(name, &record) == 0)
 		result = record_fill(record, module, path, &source, code, events);
 	if (code && result == 0)

@@ -119,7 +119,7 @@ int engine_run_main(PyObject *name)
 		Py_XDECREF(inner);
 	} else if (spec == Py_None) {
 		PyErr_Format(PyExc_ModuleNotFoundError, "No module named %R", name);
-	} else if (finder_owns_spec(spec)) {
+	} else if (spec_is_ours(spec)) {
 		result = run_watched(name, spec);
 	} else {
 		result = run_other(name);

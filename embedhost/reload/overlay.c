@@ -86,7 +86,7 @@ static PyObject *overlay_subscript(PyObject *self, PyObject *key)
 static bool module_is_watched(PyObject *module)
 {
 	PyObject *spec = PyObject_GetAttrString(module, "__spec__");
-	bool watched = spec && finder_owns_spec(spec);
+	bool watched = spec && spec_is_ours(spec);
 
 	Py_XDECREF(spec);
 	PyErr_Clear();

@@ -8,6 +8,8 @@
  */
 #include "engine.h"
 
+#include <limits.h>
+
 struct record *record_find_text(const char *name)
 {
 	struct record *record = NULL;
@@ -56,6 +58,29 @@ struct record *record_find_path(const char *path)
 	return record;
 }
 
+bool record_is_placed(const struct record *record)
+{
+	return record->placed == engine->layout;
+}
+
+/* It may become a package without a word to us: nobody watches what is in it. */
+static bool has_directory_beside(const char *path)
+{
+	char stem[PATH_MAX];
+	struct stat st;
+	int length = (int)strlen(path) - 3;
+
+	return length <= 0 ||
+	       snprintf(stem, sizeof(stem), "%.*s", length, path) >= (int)sizeof(stem) ||
+	       (stat(stem, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+void record_place(struct record *record)
+{
+	engine_watch_file(record->path);
+	record->placed = has_directory_beside(record->path) ? 0 : engine->layout;
+}
+
 /* Two names can lead to one file (a directory is on the path twice): the first of them is in the
  * table, the others hang on it. */
 static void path_add(struct record *record)
@@ -90,8 +115,11 @@ static void path_remove(struct record *record)
 
 int record_set_path(struct record *record, const char *path)
 {
-	char *copy = strdup(path);
+	char *copy;
 
+	if (record->path && strcmp(record->path, path) == 0)
+		return 0;
+	copy = strdup(path);
 	if (!copy) {
 		PyErr_NoMemory();
 		return -1;
@@ -100,6 +128,7 @@ int record_set_path(struct record *record, const char *path)
 		path_remove(record);
 	free(record->path);
 	record->path = copy;
+	record->placed = 0;
 	path_add(record);
 	return 0;
 }

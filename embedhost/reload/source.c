@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sources: read, compared, compiled, shown.
+ * Sources: read, compared, compiled.
  *
  * A module's running version is defined by the bytes it was compiled from, which its record keeps.
  * No .pyc is read or written: CPython judges those by whole seconds and size, so that two quick
  * saves of one length run old bytecode. A stamp only spares reading; where it can't be trusted
  * (a file as young as the clock's tick can change again without a new time) the bytes decide.
- *
- * linecache goes by size and time as well, and it would show the lines of a file that is newer than
- * the code that runs. An entry without a time is never checked against the disk, so the running
- * version's lines are put there whenever they may differ from the file.
  */
 #include "engine.h"
 #include "../watch/watch.h"
@@ -259,92 +255,4 @@ PyObject *source_compile(PyObject *bytes, const char *path)
 		PyBytes_AS_STRING(bytes), filename, Py_file_input, &flags, -1);
 	Py_DECREF(filename);
 	return code;
-}
-
-static PyObject *call_in(const char *module, const char *function, PyObject *argument)
-{
-	PyObject *result, *object = PyImport_ImportModule(module);
-
-	if (!object)
-		return NULL;
-	result = PyObject_CallMethod(object, function, "O", argument);
-	Py_DECREF(object);
-	return result;
-}
-
-PyObject *source_decode(PyObject *bytes)
-{
-	return call_in("importlib.util", "decode_source", bytes);
-}
-
-/* As linecache has them: each with its end, the last one too. Only \n ends one, as for the compiler:
- * str.splitlines() would see an end in a form feed, too. */
-static PyObject *lines_of(PyObject *text)
-{
-	Py_ssize_t size = PyUnicode_GET_LENGTH(text), start = 0, end;
-	PyObject *lines = PyList_New(0), *line;
-
-	for (; lines && start < size; start = end + 1) {
-		end = PyUnicode_FindChar(text, '\n', start, size, 1);
-		if (end < 0) {
-			line = PyUnicode_Substring(text, start, size);
-			Py_XSETREF(line, line ? PyUnicode_FromFormat("%U\n", line) : NULL);
-			end = size;
-		} else {
-			line = PyUnicode_Substring(text, start, end + 1);
-		}
-		if (!line || PyList_Append(lines, line) < 0)
-			Py_CLEAR(lines);
-		Py_XDECREF(line);
-	}
-	return lines;
-}
-
-static PyObject *linecache_entry(PyObject *filename, PyObject *bytes)
-{
-	PyObject *lines, *entry = NULL, *text = source_decode(bytes);
-
-	if (!text) { /* what can't be decoded has no lines to show */
-		PyErr_Clear();
-		text = PyUnicode_FromString("");
-	}
-	lines = text ? lines_of(text) : NULL;
-	if (lines)
-		entry = Py_BuildValue("(nOOO)", PyBytes_GET_SIZE(bytes), Py_None, lines, filename);
-	Py_XDECREF(lines);
-	Py_XDECREF(text);
-	return entry;
-}
-
-static int cache_replace(PyObject *cache, PyObject *filename, PyObject *bytes)
-{
-	PyObject *entry;
-	int result;
-
-	if (!bytes) {
-		if (PyDict_Contains(cache, filename) <= 0)
-			return 0;
-		return PyDict_DelItem(cache, filename);
-	}
-	entry = linecache_entry(filename, bytes);
-	if (!entry)
-		return -1;
-	result = PyDict_SetItem(cache, filename, entry);
-	Py_DECREF(entry);
-	return result;
-}
-
-int source_show_lines(const char *path, PyObject *bytes)
-{
-	PyObject *linecache = PyImport_ImportModule("linecache");
-	PyObject *cache = linecache ? PyObject_GetAttrString(linecache, "cache") : NULL;
-	PyObject *filename = PyUnicode_DecodeFSDefault(path);
-	int result = -1;
-
-	if (cache && PyDict_Check(cache) && filename)
-		result = cache_replace(cache, filename, bytes);
-	Py_XDECREF(filename);
-	Py_XDECREF(cache);
-	Py_XDECREF(linecache);
-	return result;
 }

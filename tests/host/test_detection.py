@@ -377,6 +377,25 @@ class Directories(HostCase):
                 shutil.rmtree(base)
         """)
 
+    def test_a_directory_that_nobody_watches_becomes_a_package_in_a_modules_place(self):
+        self.host("""
+            import tempfile, shutil
+            base = Path(tempfile.mkdtemp())
+            try:
+                (base / 'thing').mkdir()
+                (base / 'thing.py').write_text('X = 1')
+                pymodhost.watch([base])
+                import thing
+                (base / 'thing.py').write_text('X = 2')
+                good('thing')
+                (base / 'thing' / '__init__.py').write_text('X = 3')
+                (base / 'thing.py').write_text('X = 4')
+                good('thing')
+                eq((thing.X, thing.__file__), (3, str(base / 'thing' / '__init__.py')))
+            finally:
+                shutil.rmtree(base)
+        """)
+
     def test_a_directory_that_cannot_be_watched_is_an_error(self):
         self.host("""
             error = raises(Exception, pymodhost.watch, ['/no/such/directory'])

@@ -129,6 +129,25 @@ class Places(HostCase):
             eq(linecache.getline(m.__file__, 1), 'X = 2\\n')
         """)
 
+    def test_an_entry_of_linecache_is_what_others_expect(self):
+        self.host("""
+            import linecache
+            write('m', 'X = 1')
+            import m
+            write('m', 'X = 2\\nY = 3')
+            good('m')
+            entry = linecache.cache[m.__file__]
+            size, time, lines, name = entry
+            eq((len(entry), size, time, lines, name), (4, 11, None, ['X = 2\\n', 'Y = 3\\n'], m.__file__))
+            assert type(lines) is list and lines is entry[2] is entry[-2] is linecache.getlines(m.__file__)
+            raises(IndexError, lambda: entry[4])
+            linecache.checkcache()
+            assert linecache.cache[m.__file__] is entry
+            write('m', b'# coding: no-such-codec')
+            bad('no-such-codec')
+            eq(linecache.getlines(m.__file__), lines)
+        """)
+
     def test_a_failed_change_leaves_the_running_codes_lines(self):
         self.host("""
             import inspect, traceback
