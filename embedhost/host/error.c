@@ -67,7 +67,8 @@ static int code_of_exception(void)
 /* None is 0, a number is the status, anything else is a message. */
 static void set_exit(PyObject *code)
 {
-	PyObject *text;
+	PyObject *text, *escaped;
+	const char *words;
 
 	error_clear();
 	exit_status = 0;
@@ -76,7 +77,10 @@ static void set_exit(PyObject *code)
 	} else if (code && code != Py_None) {
 		exit_status = 1;
 		text = PyObject_Str(code);
-		text_replace(strdup(text && PyUnicode_AsUTF8(text) ? PyUnicode_AsUTF8(text) : "?"));
+		escaped = text ? fault_escape_text(text) : NULL;
+		words = escaped ? PyUnicode_AsUTF8(escaped) : NULL;
+		text_replace(strdup(words ? words : "?"));
+		Py_XDECREF(escaped);
 		Py_XDECREF(text);
 	}
 	exit_requested = true;

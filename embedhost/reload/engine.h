@@ -224,6 +224,8 @@ int event_unpack(PyObject *event, const char **ret_module, const char **ret_text
 
 /* fault.c: the exception that is set becomes text; never fails, never leaves an exception */
 PyObject *fault_take_text(void);
+/* As C and UTF-8 can have it; a new reference. NULL: no memory. */
+PyObject *fault_escape_text(PyObject *text);
 
 /* overlay.c */
 int overlay_begin(struct batch *batch);

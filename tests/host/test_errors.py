@@ -379,6 +379,14 @@ class Reports(HostCase):
                 text = bad(f'line {lines + 1}', f'fail_{lines} = 1 / 0')
         """)
 
+    def test_a_message_that_is_no_utf8_is_reported_whole(self):
+        self.host(r"""
+            write('m', 'X = 1')
+            import m
+            write('m', r'raise ValueError("a\udcffb\0c")')
+            bad(r'ValueError: a\udcffb\x00c')
+        """)
+
     def test_the_errors_module_is_named(self):
         self.host("""
             write({'a': 'X = 1', 'b': 'from a import X'})

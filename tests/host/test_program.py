@@ -56,6 +56,12 @@ class Scripts(ProgramCase):
         self.assertIn('return 1 / 0  # here', found)
         self.assertIn(f'File "{script}", line 3', found)
 
+    def test_what_is_no_utf8_in_an_error_is_told_escaped(self):
+        for text in ('raise ValueError("a\\udcffb\\0c") from KeyError("z\\0")', 'raise SystemExit("a\\udcffb\\0c")'):
+            with self.subTest(text):
+                script = self.write('script.py', text)
+                self.assertIn(r'a\udcffb\x00c', self.run_host(script, check=False).stderr)
+
     def test_other_processes_run_the_interpreter_that_the_host_was_built_with(self):
         (self.dir / 'bin').mkdir()
         decoy = self.write('bin/python3', '#!/bin/sh\necho decoy\nexit 9\n')
