@@ -92,6 +92,17 @@ class MountTest(TestCase):
         result = self.space.run('touch', self.mnt / 'b.py', check=False)
         self.assertIn('Read-only file system', result.stderr)
 
+    def test_a_database_on_a_read_only_file_system_is_mounted_read_only(self):
+        place = self.dir / 'place'
+        place.mkdir()
+        self.db.path.rename(place / 'modules.db')
+        self.space.run('mount', '--bind', place, place)
+        self.space.run('mount', '-o', 'remount,bind,ro', place)
+        result = self.space.run('mount', '-T', self.fstab(source=place / 'modules.db'), self.mnt)
+        self.assertIn('is mounted read-only: it is on a read-only file system', result.stderr)
+        self.assertTrue(self.found('OPTIONS').startswith('ro,'))
+        self.assertEqual(self.read(), 'V = 1\n')
+
     def test_a_remount_is_refused_and_changes_nothing(self):
         table = self.fstab()
         self.space.run('mount', '-T', table, self.mnt)
