@@ -13,13 +13,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define END_TIMEOUT_MS 30000
@@ -58,37 +56,13 @@ static bool is_echoing(const char *path)
 	return echoing;
 }
 
-/* Its words, which it says on standard error, tell whether the mount is in use. */
-static int run_fusermount(const char *path, bool lazy, int words)
-{
-	char program[] = "fusermount3", unmount[] = "-u", lazily[] = "-z", end[] = "--";
-	char *copy = strdup(path);
-	char *args[] = {
-		program, unmount, lazy ? lazily : end, lazy ? end : copy, lazy ? copy : NULL, NULL};
-	posix_spawn_file_actions_t actions;
-	pid_t pid;
-	int status, err;
-	if (!copy)
-		return -ENOMEM;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, words, STDERR_FILENO);
-	err = posix_spawnp(&pid, program, &actions, NULL, args, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	free(copy);
-	if (err)
-		return -err;
-	if (waitpid(pid, &status, 0) < 0)
-		return -errno;
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EPERM;
-}
-
 static int unmount_by_fusermount(const char *path, bool lazy)
 {
 	char text[512] = "";
 	int words = memfd_create("stderr", MFD_CLOEXEC);
 	if (words < 0)
 		return -errno;
-	int err = run_fusermount(path, lazy, words);
+	int err = mountpoint_run_fusermount(path, lazy, words);
 	ssize_t n = err == -EPERM ? pread(words, text, sizeof(text) - 1, 0) : 0;
 	text[n > 0 ? n : 0] = '\0';
 	close(words);

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <libgen.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,21 +100,33 @@ int mountpoint_find_connection(const char *mountpoint)
 
 /* ---- the mount point ---- */
 
-static bool run_fusermount(const char *path)
+int mountpoint_run_fusermount(const char *path, bool lazy, int words)
 {
-	pid_t pid = fork();
-	if (pid == 0) {
-		execlp("fusermount3", "fusermount3", "-u", "-z", "--", path, (char *)NULL);
-		_exit(127);
-	}
-	int status;
-	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == 0;
+	char program[] = "fusermount3", unmount[] = "-u", lazily[] = "-z", end[] = "--";
+	char *copy = strdup(path);
+	char *args[] = {
+		program, unmount, lazy ? lazily : end, lazy ? end : copy, lazy ? copy : NULL, NULL};
+	posix_spawn_file_actions_t actions;
+	pid_t pid;
+	int status, err;
+	if (!copy)
+		return -ENOMEM;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, words, STDERR_FILENO);
+	err = posix_spawnp(&pid, program, &actions, NULL, args, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	free(copy);
+	if (err)
+		return -err;
+	if (waitpid(pid, &status, 0) < 0)
+		return -errno;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EPERM;
 }
 
 static bool unmount_dead(const char *path)
 {
-	return umount2(path, MNT_DETACH) == 0 || run_fusermount(path);
+	return umount2(path, MNT_DETACH) == 0 ||
+	       mountpoint_run_fusermount(path, true, STDERR_FILENO) == 0;
 }
 
 char *mountpoint_resolve(const char *path)

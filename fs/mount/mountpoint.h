@@ -30,6 +30,11 @@ bool mountpoint_find(const char *path, struct mountpoint *ret_row);
 /* A mount of ours whose files have this st_dev. */
 bool mountpoint_find_device(dev_t device, struct mountpoint *ret_row);
 /*
+ * Lets fusermount3 unmount, for who may not; what it says goes to the descriptor `words`. -EPERM: it refuses; -ENOENT: it is
+ * missing.
+ */
+int mountpoint_run_fusermount(const char *path, bool lazy, int words);
+/*
  * The number by which the kernel knows the connection of the mount of ours on a directory, which is the minor number of its
  * files' device; -1: there is none. Asks the kernel's table alone.
  */
