@@ -307,6 +307,13 @@ class StatusTest(TestCase):
         self.assert_refused('init', mnt.path / 'new.db', names=f'{mnt.path}, which is a mount of pymodfs')
         self.assertEqual([path.name for path in mnt.path.iterdir()], ['a.py'])
 
+    def test_a_dead_mount_is_told_as_one_also_by_who_has_looked_at_it_before(self):
+        mnt = self.mount({'a': 'V = 1\n'})
+        pymodfs('status', mnt.path)
+        mnt.kill()
+        self.assert_refused('status', mnt.path, names=f'{mnt.path} is a dead mount: its daemon is gone; pymodfs umount {mnt.path}')
+        pymodfs('umount', mnt.path)
+
     def test_what_is_neither_fails(self):
         self.assert_refused('status', '--prometheus', self.dir, names='no mount of pymodfs')
         self.assert_refused('status', '--prometheus', '--json', self.dir, names='--prometheus', status=2)

@@ -204,7 +204,7 @@ static int run_status(const char *what, enum format format)
 	struct mountpoint mount;
 	json_t *status;
 	int err = stat(what, &st) ? errno : 0;
-	if (err == ENOTCONN || err == EIO)
+	if (err == EIO || mountpoint_is_dead(what))
 		return cli_fail(
 			"%s is a dead mount: its daemon is gone; pymodfs umount %s", what, what);
 	if (err == EACCES && find_closed(what, &mount))

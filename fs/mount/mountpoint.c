@@ -178,7 +178,7 @@ static char *refuse(const char *path, const char *why)
 }
 
 /* Not stat(2): the kernel has the root's attributes cached and would answer for the daemon that is gone. */
-static bool is_dead(const char *path)
+bool mountpoint_is_dead(const char *path)
 {
 	struct statvfs stat_buffer;
 	return statvfs(path, &stat_buffer) < 0 && errno == ENOTCONN;
@@ -189,7 +189,7 @@ char *mountpoint_prepare(const char *path, bool nonempty)
 	struct stat stat_buffer;
 	struct mountpoint row;
 	bool empty = true;
-	if (is_dead(path) && !clean_dead_mount(path))
+	if (mountpoint_is_dead(path) && !clean_dead_mount(path))
 		return NULL;
 	if (stat(path, &stat_buffer) < 0)
 		return refuse(path, errno == ENOENT ? "there is no such directory; make it first"

@@ -12,6 +12,8 @@
  * NULL after one line on stderr.
  */
 char *mountpoint_prepare(const char *path, bool nonempty);
+/* Is a mount there whose daemon is gone? */
+bool mountpoint_is_dead(const char *path);
 /* Is the file at path (or where it would be) inside the directory? */
 bool mountpoint_holds(const char *mountpoint, const char *path);
 /* An absolute path without asking the directory itself, which may be a dead mount; the caller frees. NULL: errno says why. */
