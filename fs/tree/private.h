@@ -18,7 +18,7 @@
 #define ASIDE_SECONDS 2
 #define TEMPORARY_SECONDS 5
 
-#define KNOWN_MAX 4096 /* versions, of 128 bytes each */
+#define KNOWN_MAX (1 << 17) /* versions, of 96 bytes each; memory as it is used */
 
 #define TICKET_ANY_SECONDS 1 /* as long as this a ticket is good for any file: see ticket_find() */
 #define TICKET_ANY 0         /* no node: the one that was asked for is gone already */
