@@ -94,6 +94,13 @@ class RequestsTest(TestCase):
         for _ in range(2):
             self.look('large.py', LARGE)
 
+    def test_who_reads_files_in_the_order_in_which_they_are_listed_gets_them_ahead(self):
+        rows = {f'm{number}': f'V = {number}\n' * 50 for number in range(100)} | {'large': LARGE.decode(), 'empty': ''}
+        self.mnt = self.mount(rows)
+        for entry in os.listdir(self.mnt.path):
+            self.assertEqual((self.mnt.path / entry).read_bytes(), rows[entry.removesuffix('.py')].encode(), entry)
+        self.assertGreater(json.loads((self.mnt.control / 'status').read_text())['caches']['given_ahead'], 50)
+
     def test_many_who_open_the_same_files_for_the_first_time_all_read_them_whole(self):
         rows = {f'm{number}': f'V = {number}\n' * 50 for number in range(300)} | {'large': LARGE.decode()}
         self.mnt = self.mount(rows)

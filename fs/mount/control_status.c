@@ -48,8 +48,9 @@ static json_t *json_hidden(const struct store_counts *counts, json_t *names)
 
 static json_t *json_caches(struct control *control)
 {
-	return json_pack("{s:f,s:I}", "kernel_seconds", control->mount->timeout, "control_nodes",
-		(json_int_t)HASH_CNT(by_id, control->by_id));
+	return json_pack("{s:f,s:I,s:I}", "kernel_seconds", control->mount->timeout,
+		"control_nodes", (json_int_t)HASH_CNT(by_id, control->by_id), "given_ahead",
+		(json_int_t)control->mount->ahead.given);
 }
 
 /* How often the kernel asked for what; what it never asked for is left out. */

@@ -15,6 +15,8 @@
  * a request that has come while it was another thread's turn; then it doesn't spin for some requests, twice as many each
  * time.
  *
+ * While there is no request the session reads ahead (ahead.c): in the spin one content a turn, else all before it sleeps.
+ *
  * lock guards everything; it is held over no request, no work and no wait for the kernel. Signals are for the session's
  * role: they end its wait.
  */
@@ -158,7 +160,8 @@ static int spin(struct crew *crew, int64_t begin, int64_t until)
 	int r = fuse_session_receive_buf(crew->mount->session, &crew->buffer);
 	for (; r == -EAGAIN && now < until; now = clock_monotonic()) {
 		before = now;
-		sched_yield();
+		if (!ahead_step(crew->mount))
+			sched_yield();
 		r = fuse_session_receive_buf(crew->mount->session, &crew->buffer);
 	}
 	if (r == -EAGAIN || now == begin)
@@ -181,6 +184,10 @@ static int receive(struct crew *crew)
 		crew->sleeps--;
 	else if (crew->burst)
 		r = spin(crew, begin, until);
+	if (r == -EAGAIN)
+		r = fuse_session_receive_buf(crew->mount->session, &crew->buffer);
+	if (r == -EAGAIN)
+		ahead_run(crew->mount);
 	while (r == -EAGAIN) {
 		if (let_signals_in(crew, true) || fuse_session_exited(crew->mount->session))
 			return -EINTR;

@@ -48,20 +48,34 @@ static uint32_t *place_of(struct giver *giver, int64_t version)
 	return &giver->rounds[version % PLACES];
 }
 
+static bool is_given(struct giver *giver, int64_t version)
+{
+	return *place_of(giver, version) == round_of(version);
+}
+
+static void note(struct giver *giver, int64_t version)
+{
+	*place_of(giver, version) = round_of(version);
+}
+
 bool giver_wants(struct mount *mount, fuse_ino_t ino, int flags)
 {
 	int64_t version = ino_get_id(ino);
 	return ino_get_class(ino) == INO_VERSION && (flags & O_ACCMODE) == O_RDONLY &&
-	       *place_of(mount->giver, version) != round_of(version) &&
-	       !tree_is_open(mount->tree, version);
+	       !is_given(mount->giver, version) && !tree_is_open(mount->tree, version);
+}
+
+static int put(struct mount *mount, fuse_ino_t ino, const void *data, size_t size)
+{
+	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
+	bytes.buf[0].mem = (void *)(uintptr_t)data;
+	return fuse_lowlevel_notify_store(mount->session, ino, 0, &bytes, 0);
 }
 
 void giver_put(struct mount *mount, fuse_ino_t ino, const void *data, size_t size)
 {
-	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
-	bytes.buf[0].mem = (void *)(uintptr_t)data;
 	if (size && size <= SIZE_MAX_GIVEN)
-		fuse_lowlevel_notify_store(mount->session, ino, 0, &bytes, 0);
+		put(mount, ino, data, size);
 }
 
 struct gift {
@@ -78,15 +92,35 @@ static void give(void *arg, const void *data, size_t size)
 void giver_give(struct mount *mount, fuse_ino_t ino, struct tree_file *file)
 {
 	struct gift gift = {.mount = mount, .ino = ino};
-	int64_t version = ino_get_id(ino);
-	*place_of(mount->giver, version) = round_of(version);
+	note(mount->giver, ino_get_id(ino));
 	/* Whatever is wrong is said when it is asked for. */
 	(void)tree_read(mount->tree, mount->reader, file, 0, SIZE_MAX_GIVEN + 1, give, &gift);
+}
+
+bool giver_wants_closed(struct mount *mount, int64_t version, int64_t size)
+{
+	return size && size <= SIZE_MAX_GIVEN && !is_given(mount->giver, version) &&
+	       !tree_is_open(mount->tree, version);
+}
+
+int giver_give_closed(struct mount *mount, int64_t version)
+{
+	void *data;
+	size_t size;
+	int r = store_read(mount->reader, version, &data, &size);
+	if (r < 0)
+		return r;
+	/* -ENOENT: the kernel doesn't know it (any more). */
+	r = put(mount, ino_make(INO_VERSION, version), data, size);
+	if (r == 0)
+		note(mount->giver, version);
+	free(data);
+	return r;
 }
 
 void giver_forget(struct mount *mount, fuse_ino_t ino)
 {
 	int64_t version = ino_get_id(ino);
-	if (*place_of(mount->giver, version) == round_of(version))
+	if (is_given(mount->giver, version))
 		*place_of(mount->giver, version) = 0;
 }

@@ -61,6 +61,14 @@ enum mount_request {
 	REQUEST_COUNT,
 };
 
+/* A run of opens in the order of a listing (ahead.c). */
+struct ahead {
+	int64_t opened;          /* the version that was opened last */
+	int64_t last;            /* the last one after it that was looked at */
+	unsigned int lead, most; /* how many lie between the two, and may */
+	uint64_t given;          /* how many contents, since the mount began */
+};
+
 struct mount {
 	struct fuse_session *session;
 	struct store *store;
@@ -72,6 +80,7 @@ struct mount {
 	struct pycache *pycache;
 	struct crew *crew;
 	struct giver *giver;
+	struct ahead ahead;
 	struct publisher *publisher;
 	struct echo *echo; /* NULL: off */
 	pid_t guard;       /* 0: none */
@@ -171,8 +180,20 @@ bool giver_wants(struct mount *mount, fuse_ino_t ino, int flags);
 void giver_give(struct mount *mount, fuse_ino_t ino, struct tree_file *file);
 /* The whole content of an inode that nobody has had open. */
 void giver_put(struct mount *mount, fuse_ino_t ino, const void *data, size_t size);
+/* The same for a version that nobody is about to open: is it to be given? size: its own. */
+bool giver_wants_closed(struct mount *mount, int64_t version, int64_t size);
+/* Does so. -ESTALE: it is gone; -ENOENT: the kernel doesn't know it. */
+int giver_give_closed(struct mount *mount, int64_t version);
 /* The kernel has forgotten the version. */
 void giver_forget(struct mount *mount, fuse_ino_t ino);
+
+/* ---- reading ahead (ahead.c); all for who serves ---- */
+/* A committed version is opened for reading. */
+void ahead_note_open(struct mount *mount, fuse_ino_t ino);
+/* Gives the kernel a content that is likely to be asked for next. False: there is none to be given. */
+bool ahead_step(struct mount *mount);
+/* All of them, in one snapshot, if there are enough. */
+void ahead_run(struct mount *mount);
 
 /* ---- the publisher's thread (publisher.c) ---- */
 int publisher_create(struct mount *mount, struct publisher **ret_publisher);

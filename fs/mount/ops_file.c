@@ -119,6 +119,10 @@ static void file_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	if (wanted)
 		giver_give(mount, ino, file);
+	if (lasting)
+		ahead_note_open(mount, ino);
+	if (wanted) /* who opens them is ahead of us */
+		ahead_run(mount);
 	fi->fh = (uintptr_t)file;
 	fi->keep_cache = lasting;
 	fi->noflush = lasting; /* nothing is ever saved through it */

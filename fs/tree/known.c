@@ -32,5 +32,30 @@ bool known_find(struct tree *tree, int64_t version, struct store_node *ret_node)
 
 void known_add(struct tree *tree, uint64_t epoch, const struct store_node *node)
 {
-	*known_place(tree, node->version) = (struct known){.epoch = epoch, .node = *node};
+	struct known *known = known_place(tree, node->version);
+	int64_t next = known->node.version == node->version ? known->next : 0;
+	*known = (struct known){.epoch = epoch, .node = *node, .next = next};
+}
+
+void known_link(struct tree *tree, int64_t version, int64_t next)
+{
+	struct known *known = known_place(tree, version);
+	if (version && known->node.version == version)
+		known->next = next;
+}
+
+int64_t tree_listed_after(struct tree *tree, int64_t version, int64_t *ret_size)
+{
+	int64_t next = 0;
+	tree_lock(tree);
+	const struct known *known = known_place(tree, version);
+	if (known->node.version == version && known->next) {
+		const struct known *after = known_place(tree, known->next);
+		if (after->node.version == known->next) {
+			next = known->next;
+			*ret_size = after->node.size;
+		}
+	}
+	tree_unlock(tree);
+	return next;
 }

@@ -17,6 +17,7 @@ struct listing {
 	pid_t tid;      /* who lists */
 	uint64_t epoch; /* of what is listed (known.c) */
 	bool settled;
+	struct listed at;
 	tree_dirent_fn *fn;
 	void *arg;
 };
@@ -26,8 +27,8 @@ struct listing {
  * be newer than what is published (unseen.c): what it says must be as old as what a look-up says, for as long as it may be
  * under way.
  */
-static void look_at_file(const struct listing *listing, const struct store_entry *entry,
-	bool *ret_hidden, bool *ret_changing)
+static void look_at_file(struct listing *listing, const struct store_entry *entry, bool *ret_hidden,
+	bool *ret_changing)
 {
 	const struct store_node *node = &entry->node;
 	struct tree *tree = listing->tree;
@@ -41,6 +42,7 @@ static void look_at_file(const struct listing *listing, const struct store_entry
 	if (listing->settled && !*ret_changing)
 		known_add(tree, listing->epoch, node);
 	again_forget(tree, node->id);
+	known_link(tree, listing->at.version, node->version);
 	tree_unlock(tree);
 }
 
@@ -61,7 +63,13 @@ static int list_entry(void *arg, const struct store_entry *entry)
 	node_entry(listing->tree, &entry->node, &dirent.entry);
 	if (changing)
 		dirent.entry.ino = 0;
-	return listing->fn(listing->arg, &dirent);
+	int r = listing->fn(listing->arg, &dirent);
+	if (r == 0) {
+		listing->at.position = entry->node.id;
+		if (entry->node.kind != STORE_DIR)
+			listing->at.version = entry->node.version;
+	}
+	return r;
 }
 
 static bool is_listed(const struct draft *draft, int64_t dir, int64_t after)
@@ -105,11 +113,17 @@ int tree_list(struct tree *tree, struct store_reader *reader, const struct tree_
 	int64_t id = ino_get_id(dir);
 	tree_lock(tree);
 	listing.settled = known_epoch(tree, &listing.epoch);
+	listing.at = after && tree->listed.dir == id && tree->listed.position == after
+			     ? tree->listed
+			     : (struct listed){.dir = id};
 	tree_unlock(tree);
 	if (after < POSITION_DRAFTS) {
 		int r = after ? 0 : check_there(reader, id);
 		if (r == 0)
 			r = store_list(reader, id, after, list_entry, &listing);
+		tree_lock(tree);
+		tree->listed = listing.at;
+		tree_unlock(tree);
 		if (r)
 			return r;
 		after = POSITION_DRAFTS;

@@ -18,7 +18,7 @@
 #define ASIDE_SECONDS 2
 #define TEMPORARY_SECONDS 5
 
-#define KNOWN_MAX (1 << 17) /* versions, of 96 bytes each; memory as it is used */
+#define KNOWN_MAX (1 << 17) /* versions, of 104 bytes each; memory as it is used */
 
 #define TICKET_ANY_SECONDS 1 /* as long as this a ticket is good for any file: see ticket_find() */
 #define TICKET_ANY 0         /* no node: the one that was asked for is gone already */
@@ -82,6 +82,13 @@ struct content {
 struct known {
 	uint64_t epoch;
 	struct store_node node; /* its version is 0: nothing is known */
+	int64_t next;           /* the version of the file that was listed after it; or 0 */
+};
+
+/* list.c: where the last listing has stopped. */
+struct listed {
+	int64_t dir, position;
+	int64_t version; /* of the last file in it; 0: there was none */
 };
 
 struct tree_file {
@@ -113,6 +120,7 @@ struct tree {
 	struct seen *seen;
 	struct content *contents;
 	struct known *known; /* KNOWN_MAX */
+	struct listed listed;
 	struct tree_file
 		*files; /* all that are open: at the end the kernel needs not send RELEASE */
 };
@@ -164,6 +172,8 @@ bool known_epoch(const struct tree *tree, uint64_t *ret_epoch);
 bool known_find(struct tree *tree, int64_t version, struct store_node *ret_node);
 /* The node of a file is as the store had it after `epoch` was asked for. */
 void known_add(struct tree *tree, uint64_t epoch, const struct store_node *node);
+/* The file of version `next` was listed after the one of `version` (0: there was none). */
+void known_link(struct tree *tree, int64_t version, int64_t next);
 
 /* again.c; all want the lock. */
 /* The draft's last file is closed, by that process. */

@@ -107,6 +107,10 @@ int tree_list(struct tree *tree, struct store_reader *reader, const struct tree_
 	uint64_t dir, int64_t after, tree_dirent_fn *fn, void *arg);
 /* A directory that was listed lately and whose listing may not be cached: once for each. False: there is none (more). */
 bool tree_take_listed(struct tree *tree, uint64_t *ret_dir);
+/*
+ * The version of the file that was listed after the one of `version`, and its size; 0: not known. It may be an old one by now.
+ */
+int64_t tree_listed_after(struct tree *tree, int64_t version, int64_t *ret_size);
 /* Is a dropping or an uncommitted file in the directory? */
 bool tree_has_drafts(struct tree *tree, int64_t dir);
 
