@@ -53,6 +53,17 @@ class MemoryTest(TestCase):
             file.write(b'new')
         self.assertEqual(self.paths[3].read_bytes(), b'new' + self.data[3:])
 
+    def test_backups_and_swap_files_count_even_when_they_are_empty(self):
+        backups = [self.mnt.path / f'{number}.py~' for number in range(5000)]
+        for path in backups[:2]:
+            path.write_bytes(self.data)
+        with self.assertRaises(OSError) as caught:
+            for made, path in enumerate(backups[2:], 2):
+                path.touch()
+        self.assertEqual((caught.exception.errno, path.exists()), (errno.ENOSPC, False))
+        os.unlink(backups[made - 1])
+        path.touch()
+
 
 class LargeFileTest(TestCase):
     def setUp(self):

@@ -112,11 +112,23 @@ struct draft *draft_find_name(struct tree *tree, int64_t parent, const char *nam
 	return draft;
 }
 
+/* What a file that stays in memory takes there, be it empty. */
+static size_t draft_weight(const char *name)
+{
+	return sizeof(struct draft) + place_size(name) + 1;
+}
+
+bool draft_fits(const struct tree *tree, const char *name)
+{
+	return tree->memory + draft_weight(name) <= tree->options.memory_max;
+}
+
 static void draft_name(struct tree *tree, struct draft *draft)
 {
 	struct place *place = draft->place;
 	HASH_ADD_KEYPTR(by_name, tree->drafts_by_name, place, place_size(place->name), draft);
 	draft->named = is_in_table(by_name, draft);
+	tree->memory += draft->named ? draft_weight(place->name) : 0;
 	draft->position = ++tree->last_position;
 }
 
@@ -147,9 +159,11 @@ void draft_trade_places(struct tree *tree, struct draft *a, struct draft *b)
 
 void draft_unname(struct tree *tree, struct draft *draft)
 {
-	if (draft->named)
-		HASH_DELETE(by_name, tree->drafts_by_name, draft);
+	if (!draft->named)
+		return;
+	HASH_DELETE(by_name, tree->drafts_by_name, draft);
 	draft->named = false;
+	tree->memory -= draft_weight(draft->place->name);
 }
 
 struct draft *draft_find_node(struct tree *tree, int64_t node)
@@ -317,9 +331,10 @@ void draft_become_dropping(struct tree *tree, struct draft *draft)
 	draft->apart = false;
 }
 
-void draft_go_by_name(struct draft *draft, const char *name)
+void draft_go_by_name(struct tree *tree, struct draft *draft, const char *name)
 {
 	draft->temporary = name_is_temporary(name);
+	tree->fleeting |= draft->temporary;
 	draft->expires =
 		draft->files ? INT64_MAX : clock_monotonic() + TEMPORARY_SECONDS * NANOSECONDS;
 }

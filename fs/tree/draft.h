@@ -87,6 +87,8 @@ struct draft *draft_find_node(struct tree *tree, int64_t node);
 int draft_set_name(
 	struct tree *tree, struct draft *draft, int64_t parent, const char *name, bool named);
 void draft_unname(struct tree *tree, struct draft *draft);
+/* Is there room for one more that is found by a name? */
+bool draft_fits(const struct tree *tree, const char *name);
 /* Each is where the other was (both are somewhere) and is found by that name from now on. Can't fail. */
 void draft_trade_places(struct tree *tree, struct draft *a, struct draft *b);
 void draft_bind(struct tree *tree, struct draft *draft, int64_t node);
@@ -124,7 +126,7 @@ static inline bool draft_is_dirty(const struct draft *draft)
 /* It is of no node any more and stays in memory. */
 void draft_become_dropping(struct tree *tree, struct draft *draft);
 /* A dropping has this name now, by which it is a temporary one or not. */
-void draft_go_by_name(struct draft *draft, const char *name);
+void draft_go_by_name(struct tree *tree, struct draft *draft, const char *name);
 /* A temporary one that was fsynced, or has stayed, becomes a file to be committed. */
 void draft_promote(struct draft *draft);
 

@@ -111,7 +111,7 @@ static void settle_at(struct tree *tree, struct draft *draft, const struct end *
 {
 	assert(draft);
 	draft_become_dropping(tree, draft);
-	draft_go_by_name(draft, end->name);
+	draft_go_by_name(tree, draft, end->name);
 }
 
 /* The draft of those who are writing the file, or else the copy, is the dropping from now on. Wants the lock. */

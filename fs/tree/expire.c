@@ -19,9 +19,13 @@ int64_t tree_next_expiry(struct tree *tree)
 	tree_lock(tree);
 	for (struct aside *aside = tree->asides; aside; aside = aside->next)
 		next = earlier(next, aside->expires);
-	for (struct draft *draft = tree->drafts_by_name; draft; draft = draft->by_name.next)
+	/* Asked for at each publication, while there may be backups by the thousand. */
+	struct draft *draft = tree->fleeting ? tree->drafts_by_name : NULL;
+	for (tree->fleeting = false; draft; draft = draft->by_name.next) {
+		tree->fleeting |= draft->temporary;
 		if (draft->temporary && !draft->files)
 			next = earlier(next, draft->expires);
+	}
 	tree_unlock(tree);
 	return next;
 }

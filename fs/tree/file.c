@@ -290,6 +290,7 @@ static struct draft *draft_for_create(struct tree *tree, const struct tree_calle
 	draft->gid = site->gid;
 	draft->maker = caller->tid;
 	draft->temporary = temporary;
+	tree->fleeting |= temporary;
 	draft->expires = INT64_MAX;
 	draft->loaded = true;
 	return draft;
@@ -327,6 +328,8 @@ static int create_locked(struct tree *tree, const struct tree_caller *caller,
 	if (!draft && !site->taken) {
 		if (tree->settled != site->settled)
 			return -ESTALE; /* this one may have been, since it was looked for */
+		if (!draft_fits(tree, site->name))
+			return -ENOSPC;
 		*ret_draft = draft_for_create(tree, caller, site, mode);
 		return *ret_draft ? 0 : -ENOMEM;
 	}

@@ -108,7 +108,8 @@ struct tree {
 	int64_t next_draft;
 	int64_t last_position; /* see struct draft */
 	uint64_t settled;      /* how many new files have been put into the store */
-	size_t memory;         /* bytes of all drafts */
+	size_t memory; /* bytes of all drafts; of those that are found by a name all they take */
+	bool fleeting; /* there may be a temporary file among them */
 	struct draft *drafts_by_ino, *drafts_by_name, *drafts_by_node, *drafts_saved;
 	struct ticket *tickets;
 	struct aside *asides;

@@ -90,7 +90,7 @@ static int rename_dropping(struct renaming *renaming)
 	r = draft_set_name(
 		tree, renaming->from.draft, renaming->to.parent, renaming->to.name, true);
 	if (r == 0)
-		draft_go_by_name(renaming->from.draft, renaming->to.name);
+		draft_go_by_name(tree, renaming->from.draft, renaming->to.name);
 	tree_unlock(tree);
 	return r;
 }
