@@ -139,12 +139,20 @@ static int enter_dir(struct export *export, const struct export_level *level,
 	return status;
 }
 
-static bool is_listed(const struct listing *listing, const char *name)
+static int compare_names(const void *a, const void *b)
 {
-	for (size_t i = 0; i < listing->n; i++)
-		if (!strcmp(listing->items[i].name, name))
-			return true;
-	return false;
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names of a listing in the order of the alphabet; the caller frees. NULL: no memory. */
+static const char **sort_names(const struct listing *listing)
+{
+	const char **names = calloc(listing->n + 1, sizeof(*names));
+	for (size_t i = 0; names && i < listing->n; i++)
+		names[i] = listing->items[i].name;
+	if (names)
+		qsort(names, listing->n, sizeof(*names), compare_names);
+	return names;
 }
 
 static bool is_stranger(const char *name)
@@ -153,19 +161,28 @@ static bool is_stranger(const char *name)
 }
 
 /* Without --overwrite the directory holds nothing that the database has not. */
-static void check_strangers(
+static int check_strangers(
 	struct export *export, const struct export_level *level, const struct listing *listing)
 {
+	const char **names;
 	int fd = level->fd < 0 || export->overwrite || export->record.there
 			 ? -1
 			 : openat(level->fd, ".", O_RDONLY | O_DIRECTORY);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
-	while (dir && (entry = readdir(dir)))
-		if (is_stranger(entry->d_name) && !is_listed(listing, entry->d_name))
-			export_note_obstacle(export, EXPORT_STRANGER, level, entry->d_name);
-	if (dir)
-		closedir(dir);
+	if (!dir)
+		return 0;
+	names = sort_names(listing);
+	int status = names ? 0 : cli_fail("out of memory");
+	while (names && (entry = readdir(dir))) {
+		const char *name = entry->d_name;
+		if (is_stranger(name) &&
+			!bsearch(&name, names, listing->n, sizeof(*names), compare_names))
+			export_note_obstacle(export, EXPORT_STRANGER, level, name);
+	}
+	closedir(dir);
+	free(names);
+	return status;
 }
 
 /* Named once, also where what is there is looked at first. */
@@ -193,7 +210,7 @@ int export_visit_dir(
 	if (!status && write)
 		place_tidy(level->fd);
 	else if (!status)
-		check_strangers(export, level, &listing);
+		status = check_strangers(export, level, &listing);
 	for (size_t i = 0; i < listing.n && !status; i++) {
 		status = interrupt_check("what was written so far stays; export again to go on");
 		if (!status)
