@@ -129,6 +129,20 @@ static bool unmount_dead(const char *path)
 	       mountpoint_run_fusermount(path, true, STDERR_FILENO) == 0;
 }
 
+/* Unlike lstat(2), readlink(2) doesn't ask what is mounted there. */
+static bool is_link(const char *path)
+{
+	char target;
+	return readlink(path, &target, 1) >= 0;
+}
+
+static char *follow(char *link)
+{
+	char *path = realpath(link, NULL);
+	free(link);
+	return path;
+}
+
 char *mountpoint_resolve(const char *path)
 {
 	char *copy_dir = strdup(path), *copy_base = strdup(path), *result = NULL;
@@ -141,7 +155,7 @@ char *mountpoint_resolve(const char *path)
 	free(dir);
 	free(copy_base);
 	free(copy_dir);
-	return result;
+	return result && is_link(result) ? follow(result) : result;
 }
 
 /* After ENOTCONN: true if the way is free now. */
