@@ -299,6 +299,8 @@ class StatusTest(TestCase):
         self.assertEqual((found['up'], found['modules'], found['had_error'], found['read_only']), (1, 1, 0, 0))
         self.assertGreater(found['open'], 0)
         self.assertEqual(found['generation'], mnt.generation())
+        self.assertIn(f'pymodfs_up{{database="{mnt.database.path}",mountpoint="{mnt.path}"}} 1\n',
+                      pymodfs('status', '--prometheus', mnt.path).stdout)
 
     def test_a_database_is_not_written_into_its_own_mount(self):
         mnt = self.mount({'a': 'V = 1\n'})

@@ -106,12 +106,23 @@ static const char *text_of(const json_t *status, const char *key)
 	return text ? text : "";
 }
 
-static void print_metric(
-	const char *name, const char *type, const char *help, const char *where, json_int_t value)
+/* One database may have several mounts, and none of them the labels of another. */
+static void print_place(const json_t *status)
+{
+	const char *mountpoint = text_of(status, "mountpoint");
+	print_label("database", text_of(status, "store"));
+	if (*mountpoint) {
+		putchar(',');
+		print_label("mountpoint", mountpoint);
+	}
+}
+
+static void print_metric(const json_t *status, const char *name, const char *type, const char *help,
+	json_int_t value)
 {
 	printf("# HELP pymodfs_%s %s\n# TYPE pymodfs_%s %s\npymodfs_%s{", name, help, name, type,
 		name);
-	print_label("database", where);
+	print_place(status);
 	printf("} %lld\n", (long long)value);
 }
 
@@ -134,8 +145,9 @@ static const struct metric {
 		"Changes that watchers are still to be told of."},
 };
 
-static void print_requests(const json_t *requests, const char *where)
+static void print_requests(const json_t *status)
 {
+	const json_t *requests = json_object_get(status, "requests");
 	const char *key;
 	json_t *value;
 	if (!requests)
@@ -145,7 +157,7 @@ static void print_requests(const json_t *requests, const char *where)
 	json_object_foreach((json_t *)requests, key, value)
 	{
 		fputs("pymodfs_requests_total{", stdout);
-		print_label("database", where);
+		print_place(status);
 		putchar(',');
 		print_label("request", key);
 		printf("} %lld\n", (long long)json_integer_value(value));
@@ -154,20 +166,19 @@ static void print_requests(const json_t *requests, const char *where)
 
 static void print_prometheus(const json_t *status)
 {
-	const char *where = text_of(status, "store");
-	print_metric("up", "gauge", "1: it answers.", where, 1);
+	print_metric(status, "up", "gauge", "1: it answers.", 1);
 	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {
 		const struct metric *m = &metrics[i];
 		const json_t *object = m->object ? json_object_get(status, m->object) : NULL;
 		const json_t *value = json_object_get(object ? object : status, m->key);
 		if (json_is_integer(value) || json_is_boolean(value))
-			print_metric(m->name, m->type, m->help, where,
+			print_metric(status, m->name, m->type, m->help,
 				json_is_true(value) ? 1 : json_integer_value(value));
 	}
-	print_requests(json_object_get(status, "requests"), where);
+	print_requests(status);
 	if (json_object_get(status, "last_error"))
-		print_metric("had_error", "gauge",
-			"1: the log of the mount has an error; see its status.", where,
+		print_metric(status, "had_error", "gauge",
+			"1: the log of the mount has an error; see its status.",
 			!json_is_null(json_object_get(status, "last_error")));
 }
 
