@@ -130,6 +130,16 @@ class ImportTest(TestCase):
         pymodfs('export', database.path, self.dir / 'out')
         self.assertEqual(files_of(self.dir / 'out'), {'a.py': b'V = 1\n'})
 
+    def test_a_mount_of_the_database_itself_is_left_out(self):
+        tree = self.dir / 'tree'
+        tree.mkdir()
+        db = self.database({'a': ''}, name='tree/modules.db')
+        self.mount(database=db, mountpoint='tree/mnt')
+        (tree / 'b.py').write_text('')
+        pymodfs('import', db.path, tree)
+        self.assertEqual(sorted(db.rows()), ['a', 'b'])
+        self.assertEqual(pymodfs('diff', '-q', db.path, tree, check=False).stdout, 'removed a.py\n')
+
     def test_what_is_no_file_is_refused_only_where_it_is_wanted(self):
         tree = self.dir / 'tree'
         tree.mkdir()

@@ -48,7 +48,7 @@ static int find_device(const char *path, dev_t *ret_device)
 	return err;
 }
 
-static bool is_of(const char *mountpoint, const char *database)
+bool mounts_is_of(const char *mountpoint, const char *database)
 {
 	json_t *status = mounts_read_status(mountpoint), *name = json_text(database);
 	bool is = json_equal(json_object_get(status, "store"), name);
@@ -67,7 +67,7 @@ int mounts_refuse_inside(const char *path, const char *database)
 		return cli_fail("%s is in %s, which is a mount of pymodfs: a database can't be in "
 				"another one; choose another place",
 			path, row.path);
-	if (!is_of(row.path, database))
+	if (!mounts_is_of(row.path, database))
 		return 0;
 	return cli_fail("%s is in %s, where %s itself is mounted: it would go into the database; "
 			"choose another place",

@@ -4,10 +4,14 @@
 #define PYMODFS_CLI_MOUNTS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* What the mount says of itself; the caller has to json_decref() it. NULL: it doesn't answer, or is none. */
 json_t *mounts_read_status(const char *mountpoint);
+
+/* Is a mount of the database, as store_url() names it, there? */
+bool mounts_is_of(const char *mountpoint, const char *database);
 
 /* A user's name, or its number where it has none. */
 struct mounts_user {

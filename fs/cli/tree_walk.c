@@ -4,6 +4,7 @@
  * what can be refused is refused first. One thread.
  */
 #include "tree_walk.h"
+#include "mounts.h"
 #include "record.h"
 #include "../store/clock.h"
 
@@ -74,6 +75,14 @@ static bool is_database(const FTSENT *entry, const char *database)
 	return false;
 }
 
+/* What it shows would be taken in a second time, below its own place. */
+static bool is_own_mount(const FTSENT *entry, const char *database)
+{
+	return entry->fts_info == FTS_D &&
+	       entry->fts_statp->st_dev != entry->fts_parent->fts_statp->st_dev &&
+	       mounts_is_of(entry->fts_path, database);
+}
+
 static int compare_names(const FTSENT **a, const FTSENT **b)
 {
 	return strcmp((*a)->fts_name, (*b)->fts_name);
@@ -125,7 +134,7 @@ static int take_entry(
 	if (!entry->fts_level)
 		return 0;
 	if ((!everything && is_left_out(entry->fts_name)) || record_is_own_name(entry->fts_name) ||
-		is_database(entry, database)) {
+		is_database(entry, database) || is_own_mount(entry, database)) {
 		fts_set(fts, entry, FTS_SKIP);
 		return 0;
 	}

@@ -25,7 +25,7 @@ struct walk {
 
 /*
  * Lists what is below dir. Unless everything, leaves out bytecode and what editors and version control keep
- * beside the files. `database` and its side files are left out in any case. Symbolic links are not followed.
+ * beside the files. `database`, its side files and its mounts are left out in any case. Symbolic links are not followed.
  */
 int walk_init(struct walk *walk, const char *dir, bool everything, const char *database);
 void walk_finish(struct walk *walk);
