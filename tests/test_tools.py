@@ -42,6 +42,14 @@ class DepsTest(TestCase):
         self.assertIn('usage: tools/deps', result.stderr)
 
 
+class CheckTest(TestCase):
+    def test_help_tells_the_stages_and_does_nothing(self):
+        text = run(TOP / 'tools/check', '--help').stdout
+        self.assertEqual(text, run('./check', '-h', cwd=TOP / 'tools').stdout)
+        self.assertTrue(text.startswith('tools/check [--all | --stage STAGE...]'))
+        self.assertIn('  thread        the threaded parts', text)
+
+
 class RunTestsTest(TestCase):
     def run_tests(self, tests, *options):
         """tools/run-tests on a build with these tests: names to shell commands."""
