@@ -119,9 +119,12 @@ class MistakeTest(TestCase):
             self.assert_refused(*words, names='an empty word names nothing', status=2)
 
     def test_a_database_of_any_name_is_a_file(self):
-        pymodfs('init', ':memory:', cwd=self.dir)
-        self.assertEqual([path.name for path in self.dir.iterdir()], [':memory:'])
-        pymodfs('log', ':memory:', cwd=self.dir)
+        # What SQLite would take for something else.
+        for name in (':memory:', 'file:x.db'):
+            pymodfs('init', name, cwd=self.dir)
+            self.assertEqual([path.name for path in self.dir.iterdir()], [name])
+            pymodfs('log', name, cwd=self.dir)
+            (self.dir / name).unlink()
 
     def test_a_database_that_may_not_be_read_is_named_with_its_owner(self):
         db = self.database()

@@ -339,8 +339,9 @@ static int open_file(struct init *init)
 int sqlite_init(const char *url, const struct store_init_options *options, bool *ret_fresh)
 {
 	char *path;
-	/* :memory: would be no file. */
-	if (asprintf(&path, "%s%s", *url == ':' ? "./" : "", url) < 0)
+	/* :memory: would be no file, file:NAME another one. */
+	bool special = *url == ':' || !strncmp(url, "file:", strlen("file:"));
+	if (asprintf(&path, "%s%s", special ? "./" : "", url) < 0)
 		return store_fail(-ENOMEM, "out of memory");
 	struct init init = {
 		.path = path,
