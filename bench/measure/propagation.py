@@ -37,7 +37,7 @@ last = [m.V for m in modules]
 print('ready', flush=True)
 while True:
     poll.poll()
-    os.read(feed, 1 << 20)
+    os.read(feed, 65536)
     pymodhost.poll()
     new = [m.V for m in modules]
     if all(a != b for a, b in zip(new, last)):
