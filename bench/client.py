@@ -83,13 +83,25 @@ def _passes(call, passes):
     return samples[1:]
 
 
-def save_in_place(path, count):
+def save_in_place(path, count, between=lambda: None):
     """open, write, close: on a mount that is a durable save."""
     def save(data):
         fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
         os.write(fd, data)
         os.close(fd)
-    return _saves(save, count)
+    return _saves(save, count, between)
+
+
+def save_between_readers(path, count):
+    """The same, and before each save another process reads what is there."""
+    def read():
+        child = os.fork()
+        if not child:
+            with open(path, 'rb') as file:
+                file.read()
+            os._exit(0)
+        os.waitpid(child, 0)
+    return save_in_place(path, count, read)
 
 
 def save_by_rename(path, count):
@@ -114,10 +126,11 @@ def save_by_sql(database, name, count):
     return _saves(lambda data: connection.execute('UPDATE module SET source = ? WHERE name = ?', (data.decode(), name)), count)
 
 
-def _saves(save, count):
+def _saves(save, count, between=lambda: None):
     samples = []
     for number in range(int(count) + 1):
         data = f'V = {number}\n'.encode() + b'# what a module of usual size holds\n' * 40
+        between()
         begin = now()
         save(data)
         samples.append(now() - begin)

@@ -15,6 +15,8 @@ def measure(bench):
              lambda: client('save_by_rename', local / 'p000/m0001.py', count)),
         Case('pymodfs: open, write, close', lambda: client('save_in_place', mounted.path / 'p000/m0001.py', count),
              pids=mounted.pids, requests=mounted.requests),
+        Case('pymodfs: open, write, close, read by another process in between',
+             lambda: client('save_between_readers', mounted.path / 'p000/m0004.py', count), pids=mounted.pids, requests=mounted.requests),
         Case('pymodfs: write, fsync, rename', lambda: client('save_by_rename', mounted.path / 'p000/m0002.py', count),
              pids=mounted.pids, requests=mounted.requests),
         Case('SQL: UPDATE and COMMIT', lambda: client('save_by_sql', mounted.database.path, 'p000.m0003', count)),
