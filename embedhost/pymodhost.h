@@ -187,7 +187,7 @@ PYMODHOST_API int pymodhost_run_script(struct pymodhost *host, const char *path,
  *	err = pymodhost_call(host, "rules.combat", "damage", "si>d", "orc", 3, &damage);
  *
  * Errors: -ENOENT no such module or function; -ENOEXEC it raised; -ERANGE a result doesn't fit;
- * -EBADMSG a result is of another type; -EINVAL a bad format. */
+ * -EBADMSG a result is of another type; -EINVAL a bad format. No result is stored then. */
 PYMODHOST_API int pymodhost_call(
 	struct pymodhost *host, const char *module, const char *function, const char *format, ...);
 

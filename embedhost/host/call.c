@@ -168,47 +168,95 @@ static int result_double(PyObject *value, double *ret_number)
 	return 0;
 }
 
-static int result_store(char letter, PyObject *value, va_list *args)
+/* One result on its way to the caller, who gets all of them or none. */
+union result {
+	bool truth;
+	int64_t number;
+	double real;
+	char *text;
+	PyObject *object;
+};
+
+static int result_convert(char letter, PyObject *value, union result *ret_result)
 {
-	int64_t number = 0;
-	int code;
+	int truth;
 
 	switch (letter) {
 	case 'b':
-		code = PyObject_IsTrue(value);
-		if (code < 0)
+		truth = PyObject_IsTrue(value);
+		if (truth < 0)
 			return error_take_exception();
-		*va_arg(*args, bool *) = code;
+		ret_result->truth = truth;
 		return 0;
 	case 'i':
-		code = result_integer(value, INT_MIN, INT_MAX, &number);
-		*(code < 0 ? (int *)&number : va_arg(*args, int *)) = (int)number;
-		return code;
+		return result_integer(value, INT_MIN, INT_MAX, &ret_result->number);
 	case 'l':
-		code = result_integer(value, INT64_MIN, INT64_MAX, &number);
-		*(code < 0 ? &number : va_arg(*args, int64_t *)) = number;
-		return code;
+		return result_integer(value, INT64_MIN, INT64_MAX, &ret_result->number);
 	case 'd':
-		return result_double(value, va_arg(*args, double *));
+		return result_double(value, &ret_result->real);
 	case 's':
-		return result_string(value, va_arg(*args, char **));
+		return result_string(value, &ret_result->text);
 	default: /* 'O' */
-		*va_arg(*args, PyObject **) = Py_NewRef(value);
+		ret_result->object = Py_NewRef(value);
 		return 0;
+	}
+}
+
+static void result_drop(char letter, union result *result)
+{
+	if (letter == 's')
+		free(result->text);
+	if (letter == 'O')
+		Py_DECREF(result->object);
+}
+
+static void result_store(char letter, const union result *result, va_list *args)
+{
+	switch (letter) {
+	case 'b':
+		*va_arg(*args, bool *) = result->truth;
+		break;
+	case 'i':
+		*va_arg(*args, int *) = (int)result->number;
+		break;
+	case 'l':
+		*va_arg(*args, int64_t *) = result->number;
+		break;
+	case 'd':
+		*va_arg(*args, double *) = result->real;
+		break;
+	case 's':
+		*va_arg(*args, char **) = result->text;
+		break;
+	default: /* 'O' */
+		*va_arg(*args, PyObject **) = result->object;
+		break;
 	}
 }
 
 static int results_store(const char *format, PyObject *value, va_list *args)
 {
-	size_t count = strlen(format);
+	size_t count = strlen(format), made = 0;
+	union result *results;
 	int code = 0;
 
-	if (count == 1)
-		return result_store(*format, value, args);
-	if (!PyTuple_Check(value) || (size_t)PyTuple_GET_SIZE(value) != count)
+	if (count != 1 && (!PyTuple_Check(value) || (size_t)PyTuple_GET_SIZE(value) != count))
 		return error_set(-EBADMSG, "the result is no tuple of %zu", count);
-	for (size_t i = 0; code == 0 && i < count; i++)
-		code = result_store(format[i], PyTuple_GET_ITEM(value, (Py_ssize_t)i), args);
+	results = calloc(count, sizeof(*results));
+	if (!results)
+		return error_set(-ENOMEM, "out of memory");
+	while (made < count && code == 0) {
+		PyObject *item = count == 1 ? value : PyTuple_GET_ITEM(value, (Py_ssize_t)made);
+
+		code = result_convert(format[made], item, &results[made]);
+		made += code == 0;
+	}
+	for (size_t i = 0; i < made; i++)
+		if (code < 0)
+			result_drop(format[i], &results[i]);
+		else
+			result_store(format[i], &results[i], args);
+	free(results);
 	return code;
 }
 

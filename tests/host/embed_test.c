@@ -498,8 +498,11 @@ static void test_objects(void)
 {
 	struct pymodhost *host;
 	PyObject *list, *result = NULL;
+	char *text = NULL;
+	int number = 42;
 
-	write_module("m", "def f(items): return items + [3]\n");
+	write_module("m", "def f(items): return items + [3]\n"
+			  "def g(items): return 5, items, 'text', 'no number'\n");
 	Py_InitializeEx(0);
 	EQUAL(pymodhost_create(NULL, &host), 0);
 	EQUAL(pymodhost_watch(host, dir), 0);
@@ -508,7 +511,11 @@ static void test_objects(void)
 	EQUAL(PyList_GET_SIZE(result), 3);
 	EQUAL(Py_REFCNT(result), 1);
 	EQUAL(Py_REFCNT(list), 1);
-	Py_DECREF(result);
+	Py_CLEAR(result);
+	EQUAL(pymodhost_call(host, "m", "g", "O>iOsi", list, &number, &result, &text, &number),
+		-EBADMSG);
+	CHECK(number == 42 && !result && !text);
+	EQUAL(Py_REFCNT(list), 1);
 	Py_DECREF(list);
 	pymodhost_destroy(host);
 	EQUAL(Py_FinalizeEx(), 0);
