@@ -246,47 +246,64 @@ static int batch_run(struct batch *batch, PyObject *changed, PyObject *deleted)
 	return commit_apply(batch);
 }
 
-/* 0: in effect; 1: given up, with the reasons in the report. */
-int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
+static int apply(struct batch *batch, PyObject *changed, PyObject *deleted)
 {
-	struct batch batch = {.thread = PyThread_get_thread_ident(), .report = report};
+	struct report *report = batch->report;
 	int result;
 
 	collector_collect_due();
-	if (collector_pause(&batch.pause) < 0)
+	if (collector_pause(&batch->pause) < 0)
 		return -1;
-	engine->current = &batch;
-	batch.added = PyDict_New();
-	batch.foreign = PyList_New(0);
-	batch.deleted = PySet_New(NULL);
-	batch.hidden = PySet_New(NULL);
-	batch.rehash = PyList_New(0);
-	batch.caches = PyList_New(0);
-	batch.observers = PyList_New(0);
-	result = batch_run(&batch, changed, deleted);
+	engine->current = batch;
+	batch->added = PyDict_New();
+	batch->foreign = PyList_New(0);
+	batch->deleted = PySet_New(NULL);
+	batch->hidden = PySet_New(NULL);
+	batch->rehash = PyList_New(0);
+	batch->caches = PyList_New(0);
+	batch->observers = PyList_New(0);
+	result = batch_run(batch, changed, deleted);
 	if (result < 0) {
-		if (!batch.failed && report_add_error(report, engine->empty) < 0)
+		if (!batch->failed && report_add_error(report, engine->empty) < 0)
 			PyErr_Clear();
 		PyErr_Clear();
-		if (batch.again)
+		if (batch->again)
 			batch_try_again();
-		rollback_foreign(&batch);
-		batch_restore_lines(&batch);
+		rollback_foreign(batch);
+		batch_restore_lines(batch);
 		PyList_SetSlice(report->reloaded, 0, PyList_GET_SIZE(report->reloaded), NULL);
 		PyList_SetSlice(report->unloaded, 0, PyList_GET_SIZE(report->unloaded), NULL);
 		result = 1;
 	}
-	collector_resume(&batch.pause);
-	journal_finish(&batch.journal);
+	collector_resume(&batch->pause);
+	journal_finish(&batch->journal);
 	if (result == 0) {
-		class_move_registrations(&batch);
-		batch_call_reload(&batch);
-		observers_join(batch.observers);
+		class_move_registrations(batch);
+		batch_call_reload(batch);
+		observers_join(batch->observers);
 	}
 	if (result == 0)
-		aliases_note(&batch);
+		aliases_note(batch);
 	engine->current = NULL;
-	batch_finish(&batch);
+	batch_finish(batch);
 	collector_collect_due();
+	return result;
+}
+
+/* 0: in effect; 1: given up, with the reasons in the report. */
+int batch_apply(PyObject *changed, PyObject *deleted, struct report *report)
+{
+	/* Not on the C stack: a body may switch to another greenlet, which takes a piece of that away. */
+	struct batch *batch = calloc(1, sizeof(*batch));
+	int result;
+
+	if (!batch) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	batch->thread = PyThread_get_thread_ident();
+	batch->report = report;
+	result = apply(batch, changed, deleted);
+	free(batch);
 	return result;
 }

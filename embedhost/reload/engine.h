@@ -182,15 +182,11 @@ bool spec_is_ours(PyObject *spec);
 int spec_fill(PyObject *spec, PyObject *name, PyObject *dict, PyObject *before);
 
 /* track.c: what a body uses while it runs */
-struct body {
-	PyObject *globals;
-	PyObject *events; /* list of (absolute name, fromlist or None, at body level) */
-	struct body *outer;
-};
 int track_start(struct engine *e);
 void track_stop(struct engine *e);
-int track_begin(struct body *body, PyObject *globals);
-PyObject *track_end(struct body *body); /* the events */
+struct body *track_begin(PyObject *globals);
+PyObject *track_end(struct body
+		*body); /* the events: list of (absolute name, fromlist or None, at body level) */
 PyObject *track_running(void); /* the globals of this thread's innermost body; borrowed, or NULL */
 int track_resolve(PyObject *events, PyObject *globals);
 PyObject *track_absolute(PyObject *name, PyObject *globals, long level);

@@ -87,14 +87,16 @@ void member_destroy(struct member *member)
  * the batch is visible to it. */
 static int body_run(struct member *member)
 {
-	struct body body;
+	struct body *body;
 	PyObject *result, *events;
 
-	if (PyDict_SetItemString(member->dict, "__builtins__", engine->builtins) < 0 ||
-		track_begin(&body, member->dict) < 0)
+	if (PyDict_SetItemString(member->dict, "__builtins__", engine->builtins) < 0)
+		return -1;
+	body = track_begin(member->dict);
+	if (!body)
 		return -1;
 	result = PyEval_EvalCode(member->code, member->dict, member->dict);
-	events = track_end(&body);
+	events = track_end(body);
 	Py_XDECREF(result);
 	if (result)
 		member->uses = track_uses(events, member->code, member->dict);

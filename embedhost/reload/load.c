@@ -51,18 +51,19 @@ static int run_and_record(
 	PyObject *dict = PyModule_GetDict(module), *code, *result, *events;
 	bool known = has_its_name(module, name);
 	struct record *record;
-	struct body body;
+	struct body *body = NULL;
 	uint64_t order = ++engine->order;
 	int status = -1;
 
 	code = source_compile(source->bytes, path);
-	if (!code || PyDict_SetItemString(dict, "__builtins__", engine->builtins) < 0 ||
-		track_begin(&body, dict) < 0) {
+	if (code && PyDict_SetItemString(dict, "__builtins__", engine->builtins) == 0)
+		body = track_begin(dict);
+	if (!body) {
 		Py_XDECREF(code);
 		return -1;
 	}
 	result = PyEval_EvalCode(code, dict, dict);
-	events = track_end(&body);
+	events = track_end(body);
 	if (!result)
 		detect_want(events);
 	else if (!known)

@@ -7,9 +7,16 @@
  * with what the bytecode says (a plain `import a` that only functions look at is no use by the
  * body) that gives the set of modules after which the body must run again.
  *
- * The stack of running bodies is a thread's own; the rest is protected by the GIL.
+ * The stack of running bodies is a thread's own; the rest is protected by the GIL. It is no part of the C stack, and a body may
+ * end before one that began after it: greenlets move pieces of the C stack away and back, each with what runs in it.
  */
 #include "batch.h"
+
+struct body {
+	PyObject *globals;
+	PyObject *events;
+	struct body *outer;
+};
 
 static _Thread_local struct body *innermost;
 
@@ -160,21 +167,34 @@ void track_stop(struct engine *e)
 	Py_CLEAR(e->import_hook);
 }
 
-int track_begin(struct body *body, PyObject *globals)
+struct body *track_begin(PyObject *globals)
 {
+	struct body *body = calloc(1, sizeof(*body));
+
+	if (body)
+		body->events = PyList_New(0);
+	else
+		PyErr_NoMemory();
+	if (!body || !body->events) {
+		free(body);
+		return NULL;
+	}
 	body->globals = globals;
-	body->events = PyList_New(0);
-	if (!body->events)
-		return -1;
 	body->outer = innermost;
 	innermost = body;
-	return 0;
+	return body;
 }
 
 PyObject *track_end(struct body *body)
 {
-	innermost = body->outer;
-	return body->events;
+	PyObject *events = body->events;
+	struct body **link = &innermost;
+
+	while (*link != body)
+		link = &(*link)->outer;
+	*link = body->outer;
+	free(body);
+	return events;
 }
 
 PyObject *track_running(void)
