@@ -10,6 +10,7 @@
 #include "engine.h"
 #include "../watch/watch.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -193,7 +194,7 @@ static void readings_keep_all(const char *top, const char *text, size_t left)
 static void source_read_changed(const char *path)
 {
 	char where[PATH_MAX];
-	struct source source;
+	struct source source = {0};
 
 	if (!watch_changed_path(engine->watch, path, where, sizeof(where)))
 		return;
@@ -201,6 +202,7 @@ static void source_read_changed(const char *path)
 		PyErr_Clear();
 		return;
 	}
+	assert(source.bytes);
 	where[strlen(where) - strlen(WATCH_CHANGED)] = '\0';
 	readings_keep_all(
 		where, PyBytes_AS_STRING(source.bytes), (size_t)PyBytes_GET_SIZE(source.bytes));
