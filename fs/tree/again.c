@@ -13,6 +13,9 @@
  * must not share it: he is sent back (again_is_taken()). And he may have set a watch on its inode, so the publisher asks for
  * it when the file has changed otherwise.
  *
+ * Who is led to it and opens it to read is sent back, to the version, as everybody who reads: that is in the kernel's cache, and
+ * outlasts the file and the database's server. Only who comes without a look-up (/proc/PID/fd of an O_PATH descriptor) reads the draft.
+ *
  * drafts_saved has of each node the last draft that was closed, as long as the kernel knows it. tree->lock guards
  * everything.
  */
@@ -89,6 +92,11 @@ bool again_take(struct draft *draft)
 	bool alone = draft->alone;
 	draft->alone = false;
 	return alone;
+}
+
+bool again_leave(struct draft *draft)
+{
+	return !draft->files && again_take(draft);
 }
 
 void again_forget_node(struct tree *tree, int64_t node)

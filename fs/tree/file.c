@@ -200,11 +200,15 @@ static int open_draft(struct tree *tree, struct store_reader *reader,
 	struct draft *draft = draft_find(tree, ino);
 	bool again = ticket_is_left(tree, caller->tid);
 	bool led = draft && draft->led && !again;
+	bool leaves = led && !wants_write(flags) && again_leave(draft);
 	int64_t base = draft ? draft->base : 0;
-	int r = led && again_is_taken(tree, draft) ? -ESTALE
-						   : draft_open(tree, draft, flags, &refresh);
+	int r = leaves || (led && again_is_taken(tree, draft))
+			? -ESTALE
+			: draft_open(tree, draft, flags, &refresh);
 	ticket_drop(tree, caller->tid); /* it has led here, or it was an old one */
 	tree_unlock(tree);
+	if (leaves)
+		return r; /* without a ticket the second walk leads to the version */
 	/*
 	 * The second walk leads who only reads to a shared draft if it is one of a file that was made after the first: in
 	 * between there was none.

@@ -190,6 +190,8 @@ struct draft *again_find(struct tree *tree, const struct tree_caller *caller,
 	const struct store_node *node, const char *name);
 /* Others had the draft, or its file, before whoever was led to it. */
 bool again_is_taken(struct tree *tree, const struct draft *draft);
+/* Who was led to it wants to read: does he have to go back, so that the next walk leads to the version? Only once. */
+bool again_leave(struct draft *draft);
 /* It is going to be written: was nobody led past it since its last close? */
 bool again_take(struct draft *draft);
 
