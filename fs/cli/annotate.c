@@ -7,6 +7,7 @@
  * there. One thread.
  */
 #include "../mount/json_bytes.h"
+#include "../store/user.h"
 #include "cli.h"
 #include "output.h"
 #include "past.h"
@@ -15,7 +16,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,13 +133,10 @@ static int find_makers(struct annotate *annotate, struct store_reader *reader, s
 
 static void print_line(const struct store_version *version, const char *line, size_t size)
 {
-	const struct passwd *user = version->uid >= 0 ? getpwuid((uid_t)version->uid) : NULL;
-	char uid[32];
-	snprintf(uid, sizeof(uid), version->uid < 0 ? "SQL" : "%lld", (long long)version->uid);
-	const char *who = user ? user->pw_name : uid;
+	const struct user_name user = user_name(version->uid);
 	printf("%s%8lld%s  %s%s  %-12.32s%s| ", output_style(STYLE_WARN), (long long)version->id,
-		output_plain(), output_style(STYLE_DIM), output_time(version->time).text, who,
-		output_plain());
+		output_plain(), output_style(STYLE_DIM), output_time(version->time).text,
+		version->uid < 0 ? "SQL" : user.text, output_plain());
 	fwrite(line, 1, size, stdout);
 	if (!size || line[size - 1] != '\n')
 		putchar('\n');

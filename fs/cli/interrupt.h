@@ -3,7 +3,8 @@
  * interrupt.h - SIGINT, SIGTERM and SIGHUP while something is being changed.
  *
  * Before interrupt_catch() they end the program as they do any other. Afterwards the first one is only noted, for the command to
- * stop where nothing is half done; a second one ends the program at once, unless it comes within a second. One that was ignored stays so. One thread.
+ * stop where nothing is half done; a second one ends the program at once, unless it comes within a second. One that was
+ * ignored stays so. One thread.
  */
 #ifndef PYMODFS_CLI_INTERRUPT_H
 #define PYMODFS_CLI_INTERRUPT_H

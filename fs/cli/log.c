@@ -6,6 +6,7 @@
  * over when its turn comes. One thread.
  */
 #include "../mount/json_bytes.h"
+#include "../store/user.h"
 #include "cli.h"
 #include "output.h"
 #include "past.h"
@@ -14,7 +15,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -125,15 +125,12 @@ static void print_padded(const char *text, int width)
 
 static void print_who(const struct store_event *event)
 {
-	const struct passwd *user = event->uid >= 0 ? getpwuid((uid_t)event->uid) : NULL;
 	const char *command = event->command ? event->command : "?";
 	char text[320];
 	if (event->uid < 0 && !event->command)
 		snprintf(text, sizeof(text), "SQL");
-	else if (user)
-		snprintf(text, sizeof(text), "%s: %s", user->pw_name, command);
 	else
-		snprintf(text, sizeof(text), "%lld: %s", (long long)event->uid, command);
+		snprintf(text, sizeof(text), "%s: %s", user_name(event->uid).text, command);
 	print_padded(text, 22);
 }
 

@@ -7,7 +7,6 @@
 #include "cli.h"
 
 #include <libgen.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,17 +19,6 @@ json_t *mounts_read_status(const char *mountpoint)
 	json_t *status = json_load_file(file, 0, NULL);
 	free(file);
 	return status;
-}
-
-struct mounts_user mounts_user(uid_t uid)
-{
-	struct mounts_user user;
-	const struct passwd *entry = getpwuid(uid);
-	if (entry)
-		snprintf(user.name, sizeof(user.name), "%s", entry->pw_name);
-	else
-		snprintf(user.name, sizeof(user.name), "%lld", (long long)uid);
-	return user;
 }
 
 /* Of the file, or of the directory where it would be. */

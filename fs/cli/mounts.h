@@ -5,19 +5,12 @@
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <sys/types.h>
 
 /* What the mount says of itself; the caller has to json_decref() it. NULL: it doesn't answer, or is none. */
 json_t *mounts_read_status(const char *mountpoint);
 
 /* Is a mount of the database, as store_url() names it, there? */
 bool mounts_is_of(const char *mountpoint, const char *database);
-
-/* A user's name, or its number where it has none. */
-struct mounts_user {
-	char name[64];
-};
-struct mounts_user mounts_user(uid_t uid);
 
 /*
  * Says no, and returns CLI_FAILURE, where the file at path (or where it would be) is in a mount of the database, as

@@ -2,6 +2,7 @@
 /* pymodfs status: what a mount says of itself, or what is in a database. */
 #include "../mount/json_bytes.h"
 #include "../mount/mountpoint.h"
+#include "../store/user.h"
 #include "cli.h"
 #include "mounts.h"
 #include "output.h"
@@ -221,7 +222,7 @@ static int run_status(const char *what, enum format format)
 	if (err == EACCES && find_closed(what, &mount))
 		return cli_fail("%s was mounted by %s, for that user alone; ask as that user, or "
 				"mount it with -o allow_other",
-			what, mounts_user(mount.owner).name);
+			what, user_name(mount.owner).text);
 	if (!err && S_ISDIR(st.st_mode)) {
 		status = mounts_read_status(what);
 		return status ? print_status(status, format)

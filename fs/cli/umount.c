@@ -7,6 +7,7 @@
  * CAP_SYS_ADMIN), others through fusermount3.
  */
 #include "../mount/mountpoint.h"
+#include "../store/user.h"
 #include "cli.h"
 #include "mounts.h"
 #include "waiting.h"
@@ -109,7 +110,7 @@ static int refuse(const struct mountpoint *mount, int err)
 			path, path);
 	if (err == -EPERM && mount->owner != getuid())
 		return cli_fail("%s was mounted by %s: only that user or root can unmount it", path,
-			mounts_user(mount->owner).name);
+			user_name(mount->owner).text);
 	if (err == -ENOENT)
 		return cli_fail("fusermount3 is missing; let root install the package fuse3");
 	return cli_fail("%s: %s", path, strerror(-err));

@@ -37,14 +37,14 @@ static int64_t find_next(struct mount *mount)
 	struct ahead *ahead = &mount->ahead;
 	while (ahead->lead < ahead->most) {
 		int64_t size, version = tree_listed_after(mount->tree, ahead->last, &size);
-		if (!version)
+		if (!version) {
 			ahead->most = ahead->lead;
-		else {
-			ahead->last = version;
-			ahead->lead++;
-			if (giver_wants_closed(mount, version, size))
-				return version;
+			break;
 		}
+		ahead->last = version;
+		ahead->lead++;
+		if (giver_wants_closed(mount, version, size))
+			return version;
 	}
 	return 0;
 }

@@ -179,13 +179,11 @@ static int spin(struct crew *crew, int64_t begin, int64_t until)
 static int receive(struct crew *crew)
 {
 	int64_t begin = clock_monotonic(), until = begin + crew->mount->spin_ns;
-	int r = -EAGAIN;
+	bool spins = crew->burst && !crew->sleeps;
 	if (crew->sleeps)
 		crew->sleeps--;
-	else if (crew->burst)
-		r = spin(crew, begin, until);
-	if (r == -EAGAIN)
-		r = fuse_session_receive_buf(crew->mount->session, &crew->buffer);
+	int r = spins ? spin(crew, begin, until)
+		      : fuse_session_receive_buf(crew->mount->session, &crew->buffer);
 	if (r == -EAGAIN)
 		ahead_run(crew->mount);
 	while (r == -EAGAIN) {

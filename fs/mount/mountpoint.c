@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Looks at the mount point before it is mounted on, and finds mounts in the kernel's table. A mount whose daemon is gone answers ENOTCONN to
- * everything (fuse(4)); if it is one of ours, it is cleaned up.
+ * Looks at the mount point before it is mounted on, and finds mounts in the kernel's table. A mount whose daemon is gone
+ * answers ENOTCONN to everything (fuse(4)); if it is one of ours, it is cleaned up.
  */
 #include "mountpoint.h"
 

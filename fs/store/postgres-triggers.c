@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BEGIN_TRIGGER "CREATE TRIGGER pymodfs_row_"
 #define END_TRIGGER ";\n"
 
 /* As many as stand in postgres.sql. */
@@ -76,14 +75,8 @@ int postgres_has_triggers(PGconn *connection, const char *table, bool *ret_has)
 static int create_triggers(PGconn *connection, char *text)
 {
 	int err = 0;
-	for (char *begin = text; !err && (begin = strstr(begin, BEGIN_TRIGGER));) {
-		char *end = strstr(begin, END_TRIGGER);
-		if (!end)
-			break;
-		*end = '\0';
-		err = postgres_execute(connection, begin);
-		begin = end + 1;
-	}
+	for (char *statement; !err && (statement = sql_next_trigger(&text, END_TRIGGER));)
+		err = postgres_execute(connection, statement);
 	return err;
 }
 

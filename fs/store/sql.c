@@ -324,3 +324,15 @@ char *sql_substitute(
 	*out = '\0';
 	return result;
 }
+
+char *sql_next_trigger(char **text, const char *end)
+{
+	char *begin = strstr(*text, "CREATE TRIGGER pymodfs_row_");
+	char *stop = begin ? strstr(begin, end) : NULL;
+	if (!stop)
+		return NULL;
+	stop += strlen(end) - 1;
+	*stop = '\0';
+	*text = stop + 1;
+	return begin;
+}

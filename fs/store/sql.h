@@ -82,4 +82,10 @@ const char *sql_text(enum sql sql);
 char *sql_substitute(
 	const char *text, const char *table, const char *name_column, const char *source_column);
 
+/*
+ * The next statement in *text that makes a trigger of the user's table, ended by a NUL in place of the last character of `end`;
+ * *text goes on behind it. NULL: there is none.
+ */
+char *sql_next_trigger(char **text, const char *end);
+
 #endif

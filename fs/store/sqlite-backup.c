@@ -2,8 +2,9 @@
 /*
  * A copy of the database while it is in use, and SQLite's own check of it. Both on connections of their own,
  * which are gone afterwards; no lock. The copy is one step of SQLite's backup API, so that it is one snapshot and is
- * never begun anew because of a writer; in WAL mode writers go on meanwhile. It has the original's mode, but its owner may write it. It gets its name when it is
- * whole; what a kill leaves of it, under another name, the next backup to the same file takes away.
+ * never begun anew because of a writer; in WAL mode writers go on meanwhile. It has the original's mode, but its owner may
+ * write it. It gets its name when it is whole; what a kill leaves of it, under another name, the next backup to the same
+ * file takes away.
  */
 #include "sqlite.h"
 
@@ -131,8 +132,7 @@ static int set_mode(const char *from, const char *file)
 static int fill_file(struct store *store, const char *file, store_progress_fn *fn, void *arg)
 {
 	sqlite3 *from, *to = NULL;
-	int timeout = store->options.busy_timeout_ms;
-	int err = sqlite_connect(store->url, SQLITE_OPEN_READWRITE, timeout, &from);
+	int err = sqlite_connect_store(store, &from);
 	if (err)
 		return err;
 	int code = sqlite3_open_v2(file, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -183,8 +183,7 @@ int sqlite_check(struct store *store, int (*fn)(void *arg, const char *words), v
 	sqlite3_stmt *statement = NULL;
 	sqlite3 *handle;
 	int stop = 0;
-	int err = sqlite_connect(
-		store->url, SQLITE_OPEN_READWRITE, store->options.busy_timeout_ms, &handle);
+	int err = sqlite_connect_store(store, &handle);
 	if (err)
 		return err;
 	int code = sqlite3_prepare_v2(handle, "PRAGMA integrity_check", -1, &statement, NULL);

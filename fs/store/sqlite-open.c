@@ -70,6 +70,12 @@ int sqlite_connect(const char *path, int flags, int busy_timeout_ms, sqlite3 **r
 	return err;
 }
 
+int sqlite_connect_store(const struct store *store, sqlite3 **ret_handle)
+{
+	return sqlite_connect(
+		store->url, SQLITE_OPEN_READWRITE, store->options.busy_timeout_ms, ret_handle);
+}
+
 static int fail_displaced(const char *path)
 {
 	return store_fail(-EIO,
@@ -116,7 +122,6 @@ static void disconnect(struct sqlite_db *db)
 	sqlite_triggers_finish(&db->triggers);
 	sqlite3_finalize(db->rollback);
 	sqlite3_close(db->handle);
-	db->triggers = (struct sqlite_triggers){.schema_version = NULL};
 	db->rollback = NULL;
 	db->handle = NULL;
 }
@@ -125,10 +130,8 @@ static int connect_db(struct sqlite_db *db)
 {
 	const struct store *store = db->db.store;
 	int err = check_same(store);
-	sqlite_stamp_take(&db->stamp, store->url);
 	if (!err)
-		err = sqlite_connect(store->url, SQLITE_OPEN_READWRITE,
-			store->options.busy_timeout_ms, &db->handle);
+		err = sqlite_stamp_connect(&db->stamp, store, &db->handle);
 	if (err)
 		return err;
 	int code = sqlite3_prepare_v3(
@@ -140,7 +143,6 @@ static int connect_db(struct sqlite_db *db)
 		disconnect(db);
 		return err;
 	}
-	sqlite_stamp_note(&db->stamp, db->handle);
 	bound_cache(store, db->handle);
 	if (!db->write)
 		sqlite3_exec(db->handle, "PRAGMA query_only = 1", NULL, NULL, NULL);
@@ -267,8 +269,7 @@ int sqlite_read_setting(struct store *store, struct db_setting *ret_setting)
 	int err = resolve_path(store);
 	if (err)
 		return err;
-	err = sqlite_connect(
-		store->url, SQLITE_OPEN_READWRITE, store->options.busy_timeout_ms, &handle);
+	err = sqlite_connect_store(store, &handle);
 	if (err == -EUCLEAN)
 		return store_fail(
 			err, "%s is not a database, or damaged: %s", store->url, store_error());

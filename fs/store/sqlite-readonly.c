@@ -10,10 +10,10 @@
 #include "sqlite.h"
 
 #include "error.h"
+#include "user.h"
 
 #include <errno.h>
 #include <libgen.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +64,7 @@ bool sqlite_is_immutable(const char *path)
 	return !access(path, R_OK) && check_directory(path) && !has_log(path);
 }
 
-void sqlite_stamp_take(struct sqlite_stamp *stamp, const char *path)
+static void stamp_take(struct sqlite_stamp *stamp, const char *path)
 {
 	struct stat st;
 	*stamp = (struct sqlite_stamp){.size = -1};
@@ -72,9 +72,15 @@ void sqlite_stamp_take(struct sqlite_stamp *stamp, const char *path)
 		*stamp = (struct sqlite_stamp){.mtime = st.st_mtim, .size = st.st_size};
 }
 
-void sqlite_stamp_note(struct sqlite_stamp *stamp, sqlite3 *handle)
+int sqlite_stamp_connect(
+	struct sqlite_stamp *stamp, const struct store *store, sqlite3 **ret_handle)
 {
-	stamp->immutable = sqlite3_uri_boolean(sqlite3_db_filename(handle, "main"), "immutable", 0);
+	stamp_take(stamp, store->url); /* before it is opened: a change after that is seen */
+	int err = sqlite_connect_store(store, ret_handle);
+	if (!err)
+		stamp->immutable = sqlite3_uri_boolean(
+			sqlite3_db_filename(*ret_handle, "main"), "immutable", 0);
+	return err;
 }
 
 bool sqlite_stamp_is_old(const struct sqlite_stamp *stamp, const char *path)
@@ -82,30 +88,23 @@ bool sqlite_stamp_is_old(const struct sqlite_stamp *stamp, const char *path)
 	struct sqlite_stamp now;
 	if (!stamp->immutable)
 		return false;
-	sqlite_stamp_take(&now, path);
+	stamp_take(&now, path);
 	return now.size != stamp->size || now.mtime.tv_sec != stamp->mtime.tv_sec ||
 	       now.mtime.tv_nsec != stamp->mtime.tv_nsec || has_log(path);
 }
 
 /* Whose it is, for the words: "root, mode 0644". */
 struct owner {
-	char name[64];
+	struct user_name user;
 	unsigned int mode;
 };
 
 static struct owner find_owner(const char *path)
 {
-	struct owner owner = {.name = "?"};
 	struct stat st;
 	if (stat(path, &st))
-		return owner;
-	const struct passwd *user = getpwuid(st.st_uid);
-	owner.mode = st.st_mode & 07777;
-	if (user)
-		snprintf(owner.name, sizeof(owner.name), "%s", user->pw_name);
-	else
-		snprintf(owner.name, sizeof(owner.name), "%lld", (long long)st.st_uid);
-	return owner;
+		return (struct owner){.user = {"?"}};
+	return (struct owner){.user = user_name(st.st_uid), .mode = st.st_mode & 07777};
 }
 
 int sqlite_refuse_to_read(const char *path)
@@ -113,7 +112,7 @@ int sqlite_refuse_to_read(const char *path)
 	const struct owner owner = find_owner(path);
 	return store_fail(-EACCES,
 		"can't open %s: you may not read it (owner %s, mode %04o): let the owner allow it",
-		path, owner.name, owner.mode);
+		path, owner.user.text, owner.mode);
 }
 
 static int refuse_directory(const char *path)
@@ -126,7 +125,7 @@ static int refuse_directory(const char *path)
 	return store_fail(-EROFS,
 		"you may not write its directory, where its log would be (owner %s, mode %04o): "
 		"let the owner allow it, or work on a copy (pymodfs backup)",
-		owner.name, owner.mode);
+		owner.user.text, owner.mode);
 }
 
 int sqlite_refuse_to_write(const char *path)
@@ -137,7 +136,7 @@ int sqlite_refuse_to_write(const char *path)
 		return store_fail(-EROFS,
 			"you may not write the file (owner %s, mode %04o): let the owner allow it, "
 			"or work on a copy (pymodfs backup)",
-			owner.name, owner.mode);
+			owner.user.text, owner.mode);
 	}
 	if (!error)
 		error = check_directory(path);

@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BEGIN_TRIGGER "CREATE TRIGGER pymodfs_row_"
 #define END_TRIGGER "\nEND;\n"
 
 /* As many as stand in schema.sql. */
@@ -97,6 +96,7 @@ int sqlite_triggers_init(struct sqlite_triggers *triggers, sqlite3 *handle)
 void sqlite_triggers_finish(struct sqlite_triggers *triggers)
 {
 	sqlite3_finalize(triggers->schema_version);
+	triggers->schema_version = NULL;
 }
 
 int sqlite_triggers_check(struct sqlite_triggers *triggers, const struct store *store)
@@ -135,15 +135,8 @@ static int drop_triggers(sqlite3 *handle)
 static int create_triggers(sqlite3 *handle, char *text)
 {
 	int err = 0;
-	for (char *begin = text; !err && (begin = strstr(begin, BEGIN_TRIGGER));) {
-		char *end = strstr(begin, END_TRIGGER);
-		if (!end)
-			break;
-		end += strlen(END_TRIGGER) - 1;
-		*end = '\0';
-		err = run(handle, begin);
-		begin = end + 1;
-	}
+	for (char *statement; !err && (statement = sql_next_trigger(&text, END_TRIGGER));)
+		err = run(handle, statement);
 	return err;
 }
 

@@ -91,19 +91,15 @@ static void disconnect(struct sqlite_watch *watch)
 	sqlite_triggers_finish(&watch->triggers);
 	sqlite3_finalize(watch->data_version);
 	sqlite3_close(watch->handle);
-	watch->triggers = (struct sqlite_triggers){.schema_version = NULL};
 	watch->data_version = NULL;
 	watch->handle = NULL;
 }
 
 static int connect_watch(struct sqlite_watch *watch)
 {
-	sqlite_stamp_take(&watch->stamp, watch->path);
-	int err = sqlite_connect(watch->path, SQLITE_OPEN_READWRITE,
-		watch->store->options.busy_timeout_ms, &watch->handle);
+	int err = sqlite_stamp_connect(&watch->stamp, watch->store, &watch->handle);
 	if (err)
 		return err;
-	sqlite_stamp_note(&watch->stamp, watch->handle);
 	int code = sqlite3_prepare_v2(
 		watch->handle, "PRAGMA data_version", -1, &watch->data_version, NULL);
 	err = code == SQLITE_OK ? sqlite_triggers_init(&watch->triggers, watch->handle)

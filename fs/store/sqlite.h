@@ -49,11 +49,10 @@ void sqlite_close(struct db *db);
 /* Before a statement outside a transaction: opens the database anew where it has changed behind a connection that can't see it. */
 int sqlite_renew(struct sqlite_db *db);
 int sqlite_read_setting(struct store *store, struct db_setting *ret_setting);
-/*
- * A connection to path with all the protections on. flags: SQLITE_OPEN_READONLY, or READWRITE with or without
- * CREATE.
- */
+/* A connection to path with all the protections on. flags: SQLITE_OPEN_READWRITE, with or without CREATE. */
 int sqlite_connect(const char *path, int flags, int busy_timeout_ms, sqlite3 **ret_handle);
+/* The same to the store's database, which is there. */
+int sqlite_connect_store(const struct store *store, sqlite3 **ret_handle);
 /*
  * Is the file that the connection has open still the one with its name? What is written to another one is lost. -EIO: it
  * was moved, deleted, or replaced.
@@ -74,10 +73,9 @@ int sqlite_load_setting(
 bool sqlite_is_immutable(const char *path);
 /* file:PATH?immutable=1, with PATH escaped; the caller frees. NULL: no memory. */
 char *sqlite_immutable_uri(const char *path);
-/* As the file is now; before it is opened. */
-void sqlite_stamp_take(struct sqlite_stamp *stamp, const char *path);
-/* After that. */
-void sqlite_stamp_note(struct sqlite_stamp *stamp, sqlite3 *handle);
+/* As sqlite_connect_store(), with the file stamped as it was then. */
+int sqlite_stamp_connect(
+	struct sqlite_stamp *stamp, const struct store *store, sqlite3 **ret_handle);
 /* Was the file at path opened as immutable, and has it changed since? */
 bool sqlite_stamp_is_old(const struct sqlite_stamp *stamp, const char *path);
 /* Says that the file, which can't be opened, may not be read: -EACCES. */

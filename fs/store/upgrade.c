@@ -100,8 +100,7 @@ int sqlite_upgrade(struct store *store, int64_t *ret_from)
 {
 	sqlite3 *handle;
 	int64_t from;
-	int err = sqlite_connect(
-		store->url, SQLITE_OPEN_READWRITE, store->options.busy_timeout_ms, &handle);
+	int err = sqlite_connect_store(store, &handle);
 	if (err)
 		return err;
 	err = sqlite_do(handle, "BEGIN IMMEDIATE");

@@ -60,27 +60,23 @@ class Suspended(HostCase):
             from greenlet import getcurrent, greenlet
             write({'b': 'V = 1', 'm': 'def f(): return 1'})
             import b, m
-            write('b', '''
-                from greenlet import getcurrent
-                V = 2
-                if getcurrent().parent:
-                    getcurrent().parent.switch('away')
-            ''')
-            polling = greenlet(pymodhost.poll)
-            eq(polling.switch(), 'away')
+            def suspend(value):
+                write('b', f'''
+                    from greenlet import getcurrent
+                    V = {value}
+                    if getcurrent().parent:
+                        getcurrent().parent.switch('away')
+                ''')
+                polling = greenlet(pymodhost.poll)
+                eq(polling.switch(), 'away')
+                return polling
+            polling = suspend(2)
             write('m', 'def f(): return 2')
             eq((poll().reloaded, b.V, m.f()), ([], 1, 1))
             import json, fractions
             eq((list(polling.switch().reloaded), b.V), (['b'], 2))
             good('m')
-            write('b', '''
-                from greenlet import getcurrent
-                V = 3
-                if getcurrent().parent:
-                    getcurrent().parent.switch('away')
-            ''')
-            polling = greenlet(pymodhost.poll)
-            eq(polling.switch(), 'away')
+            polling = suspend(3)
             polling = None  # its end is an exception in the body
             collect()
             eq((b.V, m.f()), (2, 2))
